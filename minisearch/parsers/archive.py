@@ -55,6 +55,9 @@ class Archive:
         """The names of the entries, in the archive's order."""
         return list(self._entries)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
     def read(self, name: str) -> bytes:
         """An entry's bytes; ExtractionError where the entry is missing, too large, or encrypted."""
         entry = self._entries.get(name)

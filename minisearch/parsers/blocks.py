@@ -41,18 +41,9 @@ def blocks(
 # --- items and indented text -------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Open:
-    """A block that has not ended; an item includes what is indented further than itself."""
-
-    indent: int
-    start: int
-    is_item: bool
-
-
 def _indented(flat: str, regions: Iterable[Block], is_lazy: bool) -> Iterator[Block]:
     """Items with everything indented below them, indented text, and the regions themselves."""
-    open_: list[_Open] = []
+    open_: list[tuple[int, int]] = []  # the least indentation of what a block includes, and where it begins
     last_end = 0  # of the last line that is not blank
     last_indent = 0
     is_after_blank = True
@@ -62,17 +53,14 @@ def _indented(flat: str, regions: Iterable[Block], is_lazy: bool) -> Iterator[Bl
             continue
         is_item = ITEM.match(words) is not None
         continues = is_lazy and not is_after_blank and not is_item and not OPENING.match(words)
-        while not continues and open_ and (indent < open_[-1].indent + open_[-1].is_item):
-            yield open_.pop().start, last_end
-        if is_item:
-            open_.append(_Open(indent, start, is_item=True))
-        elif not continues and indent > last_indent:
-            open_.append(_Open(indent, start, is_item=False))
+        while not continues and open_ and indent < open_[-1][0]:
+            yield open_.pop()[1], last_end
+        if is_item or (not continues and indent > last_indent):
+            open_.append((indent + is_item, start))
         if "\n" in flat[start:end]:
             yield start, end
         last_end, last_indent, is_after_blank = end, indent, False
-    for block in open_:
-        yield block.start, last_end
+    yield from ((start, last_end) for _, start in open_)
 
 
 def _lines(flat: str, regions: Iterable[Block]) -> Iterator[tuple[int, int, int, str]]:

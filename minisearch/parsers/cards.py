@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from minisearch.parsers.encodings import charset_of
-from minisearch.parsers.source import MAX_TITLE, AnchoredText, DocumentBuilder, Source, TextBuilder
+from minisearch.parsers.source import MAX_TITLE, AnchoredText, DocumentBuilder, Source
 from minisearch.parsers.transfer import decoded
 from minisearch.types import Anchors, Document, Heading, Origin
 
@@ -22,19 +22,8 @@ LABELS = {"DTSTART": "Start", "DTEND": "End", "RRULE": "Repeats", "EXDATE": "Exc
 LABELS |= {"FN": "Name", "N": "Full name", "ORG": "Organisation", "TITLE": "Job title", "TEL": "Phone"}
 LABELS |= {"ADR": "Address", "BDAY": "Birthday", "URL": "Web", "IMPP": "Messages", "": ""}
 TITLES = ("SUMMARY", "FN", "N", "ORG", "EMAIL")
-UNREAD = {
-    "VERSION",
-    "PRODID",
-    "CALSCALE",
-    "METHOD",
-    "TRANSP",
-    "CLASS",
-    "UID",
-    "DTSTAMP",
-    "SEQUENCE",
-    "CREATED",
-}
-UNREAD |= {"LAST-MODIFIED", "REV"}
+UNREAD = {"VERSION", "PRODID", "CALSCALE", "METHOD", "TRANSP", "CLASS", "UID", "DTSTAMP", "SEQUENCE"}
+UNREAD |= {"CREATED", "LAST-MODIFIED", "REV"}
 PICTURES = {"PHOTO", "LOGO", "SOUND", "KEY"}
 LISTS = {"N", "ADR", "ORG", "RRULE"}  # with parts between semicolons
 DATES = {"DTSTART", "DTEND", "DUE", "EXDATE", "RDATE", "RECURRENCE-ID", "COMPLETED", "BDAY", "ANNIVERSARY"}
@@ -146,9 +135,8 @@ def _properties(text: str) -> Iterator[_Property]:
         parameters: dict[str, str] = {}
         for key, quoted in PARAMETER.findall(head["parameters"]):
             words = quoted.replace('"', "").strip()
-            name = key.lower() or (
-                "type" if words.lower() not in {"base64", "quoted-printable"} else "encoding"
-            )
+            is_encoding = words.lower() in {"base64", "quoted-printable"}
+            name = key.lower() or ("encoding" if is_encoding else "type")
             words = words if name in {"cn", "tzid"} else words.lower()
             parameters[name] = f"{parameters[name]},{words}" if name in parameters else words
         end = line.end()
@@ -175,13 +163,7 @@ def _label(one: _Property) -> str:
 
 def _readable(value: AnchoredText, name: str) -> AnchoredText:
     """The value of a property without escapes, with dates and lists as people write them."""
-    builder, position = TextBuilder(), 0
-    for piece in PIECE.finditer(value.text):
-        builder.copy(value.text[position : piece.start()], position, piece.start())
-        builder.copy(_words_of(piece, name), *piece.span())
-        position = piece.end()
-    builder.copy(value.text[position:], position, len(value.text))
-    return builder.build().mapped_through(value)
+    return value.edited((*piece.span(), _words_of(piece, name)) for piece in PIECE.finditer(value.text))
 
 
 def _words_of(piece: re.Match[str], name: str) -> str:

@@ -6,6 +6,7 @@ Only plain values, because they travel from one process to another as JSON.  `re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,9 +52,15 @@ def filled_down(rows: Sequence[Sequence[str | None]]) -> Rows:
     return filled
 
 
-def heading_piece(title: str) -> Piece:
-    """A heading of level 1."""
-    return text_piece(title, [(0, 1, title)])
+SPACE = re.compile(r"[ \t\r\f]+")
+
+
+def paragraph(words: str, level: int = 0, number: int = 0) -> Pieces:
+    """The words as one piece without needless white space; a heading if it has a level; [] without words."""
+    lines = (SPACE.sub(" ", line).strip() for line in words.split("\n"))
+    text = "\n".join(filter(None, lines))
+    headings = [(0, level, " ".join(text.split()))] if level else []
+    return [text_piece(text, headings, number)] if text else []
 
 
 def words_of(pieces: Pieces) -> str:
@@ -85,17 +92,17 @@ class Contents:
     scanned: list[int] = field(default_factory=list)
 
     def add_property(self, name: str, value: object) -> None:
-        """Add a property of the file, unless it is empty; the first title is the document's."""
+        """Add a property of the file, unless it is empty; the first title is the document's.
+
+        Keywords are separated by commas or semicolons.
+        """
         text = " ".join(str(value or "").split())[:MAX_PROPERTY]
         if name == "title":
             self.title = self.title or text
-        elif text:
-            self.properties.append((name, text))
-
-    def add_keywords(self, value: object) -> None:
-        """Add keywords that are separated by commas or semicolons."""
-        for word in str(value or "")[:MAX_PROPERTY].replace(";", ",").split(","):
-            self.add_property("keywords", word)
+            return
+        for one in re.split("[;,]", text) if name == "keywords" else [text]:
+            if one.strip():
+                self.properties.append((name, one.strip()))
 
     def note_unreadable(self, name: str) -> None:
         """Note that a part cannot be read."""
@@ -115,7 +122,7 @@ class Contents:
         n_read = 0
         damage: DamagedPart | None = None
         for title, name in names:
-            page = [heading_piece(title)] if title else []
+            page = paragraph(title, level=1)
             self.pages.append(page)
             if not name:
                 continue

@@ -21,6 +21,7 @@ from minisearch.parsers.contents import (
     Pieces,
     Rows,
     filled_down,
+    paragraph,
     text_piece,
     words_of,
 )
@@ -28,7 +29,6 @@ from minisearch.parsers.docx_styles import Styles
 from minisearch.parsers.office import Package, attribute, child, children, figure_pieces, is_description
 from minisearch.text import A_LETTER
 
-SPACE = re.compile(r"[ \t\r\f]+")
 # Properties, deleted text, and the instructions of fields.
 SKIPPED = {
     *("pPr", "rPr", "tblPr", "tblGrid", "trPr", "tcPr", "sectPr", "sdtPr", "sdtEndPr", "rubyPr"),
@@ -91,10 +91,7 @@ class _Flow:
 
     def end_paragraph(self, level: int = 0, depth: int = -1, number: int = 0) -> None:
         """Make the words a paragraph, or a heading of this level, or a list item of this depth, from 0."""
-        lines = (SPACE.sub(" ", line).strip(" ") for line in "".join(self.words).split("\n"))
-        text = "\n".join(filter(None, lines))
-        headings = [(0, level, " ".join(text.split()))] if level else []
-        pieces = [*([text_piece(text, headings, number)] if text else []), *self.after]
+        pieces = [*paragraph("".join(self.words), level, number), *self.after]
         self.words, self.after = [], []
         if depth < 0:
             self.items.clear()
@@ -140,7 +137,7 @@ class _Reader:
             "sym": self._symbol,
             "ruby": self._ruby,
             "ddList": self._choice,
-            "altChunk": self._leave_out,
+            "altChunk": self._count_left_out,
             "chart": self._figure,
             "relIds": self._figure,
             **dict.fromkeys(("footnoteReference", "endnoteReference", "commentReference"), self._aside),
@@ -188,7 +185,7 @@ class _Reader:
 
     def _words(self, element: Element) -> None:
         if not self._is_placeholder:
-            words = _one_line(element.text or "")
+            words = (element.text or "").replace("\n", " ")
             self._flow.words.append(words)
             self._n_texts += bool(words.strip())
 
@@ -226,8 +223,8 @@ class _Reader:
     def _form_field(self, element: Element) -> None:
         outer = self._is_placeholder
         placeholder = child(element, "sdtPr", "showingPlcHdr")
-        is_off = placeholder is None or attribute(placeholder, "val") in {"0", "false", "off"}
-        self._is_placeholder = not is_off
+        is_off = attribute(placeholder, "val") in {"0", "false", "off"}
+        self._is_placeholder = placeholder is not None and not is_off
         self._add(element)
         self._is_placeholder = outer
 
@@ -243,7 +240,7 @@ class _Reader:
     def _description(self, words: str) -> None:
         """Add what the author wrote that a picture shows."""
         if is_description(words.strip()):
-            self._flow.words.append(f" {_one_line(words)} ")
+            self._flow.words.append(f" {' '.join(words.split())} ")
 
     def _shape(self, element: Element) -> None:
         self._description(attribute(element, "alt"))
@@ -266,12 +263,12 @@ class _Reader:
         selected = attribute(child(element, "result"), "val", "0")
         entries = [attribute(entry, "val") for entry in children(element, "listEntry")]
         if selected.isdecimal() and len(selected) < 4 and int(selected) < len(entries):
-            self._flow.words.append(_one_line(entries[int(selected)]))
+            self._flow.words.append(entries[int(selected)])
 
     def _aside(self, element: Element) -> None:
         self._flow.after += self._asides.get(f"{tag_name(element)} {attribute(element, 'id')}", [])
 
-    def _leave_out(self, _: Element) -> None:
+    def _count_left_out(self, _: Element) -> None:
         self.n_left_out += 1
 
     def _figure(self, element: Element) -> None:
@@ -295,14 +292,13 @@ def _data_rows(cells: Sequence[Sequence[Pieces | None]]) -> Rows | None:
     is_layout = any(_has_structure(cell) or len(words_of(cell)) > MAX_CELL for cell in filled)
     if is_layout or max(map(len, cells), default=0) < 2:
         return None
-    words = [
-        [
-            None if cell is None else LEFT if cell is COVERED else " ".join(words_of(cell).split())
-            for cell in row
-        ]
-        for row in cells
-    ]
-    return filled_down(words)
+    return filled_down([list(map(_cell_words, row)) for row in cells])
+
+
+def _cell_words(cell: Pieces | None) -> str | None:
+    if cell is None:
+        return None
+    return LEFT if cell is COVERED else " ".join(words_of(cell).split())
 
 
 def _laid_out(cells: Sequence[Sequence[Pieces | None]]) -> Piece:
@@ -338,11 +334,6 @@ def _line(piece: Piece) -> str:
     if "item" in piece.get("kind", "") and len(piece["group"]) == 1:
         piece = piece["group"][0]
     return piece["text"] if _is_paragraph(piece) and "\n" not in piece["text"] else ""
-
-
-def _one_line(words: str) -> str:
-    """The words with spaces for the line breaks in the XML."""
-    return words.replace("\n", " ")
 
 
 def _is_paragraph(piece: Piece) -> bool:

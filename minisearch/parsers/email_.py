@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -78,17 +79,14 @@ class _Mail(DocumentBuilder):
         self.title = part.value("subject")
         for name in SHOWN:
             value = part.value(name)
-            try:
+            found: list[object] = []
+            with suppress(ValueError, TypeError, IndexError, OverflowError, RecursionError):  # each happens
                 if name in ADDRESSES:
                     pairs = getaddresses([value])
                     found = [f"{who} <{where}>" if who else where for who, where in pairs if where]
-                    self.fields.add_all(name, found or [value] * bool(value))
-                elif name == "date" and value:
-                    self.fields.add(name, parsedate_to_datetime(value))
-                elif value:
-                    self.fields.add(name, value)
-            except (ValueError, TypeError, IndexError, OverflowError, RecursionError):  # each of them happens
-                self.fields.add(name, value)
+                elif name == "date":
+                    found = [parsedate_to_datetime(value)]
+            self.fields.add_all(name, found or [value] * bool(value))
 
     def add_message(self, part: Part) -> None:
         """Add a mail of an mbox with its heading."""
@@ -197,10 +195,9 @@ class _Mail(DocumentBuilder):
                 self.notes += [note] * (note not in self.source.notes)
         if n_lost := text.text.count("\ufffd"):
             self.notes.append(f"{n_lost} not valid {shown(charset or 'utf-8')}")
-        is_escaped = self._is_mbox and encoding != "base64"
-        return (
-            text.without(found.span() for found in ESCAPED_FROM.finditer(text.text)) if is_escaped else text
-        )
+        if self._is_mbox and encoding != "base64":
+            text = text.without(found.span() for found in ESCAPED_FROM.finditer(text.text))
+        return text
 
     def _in_charset(self, part: Part, charset: str) -> AnchoredText:
         return decoded(self.source, part.start, part.end, encoding=part.encoding, charset=charset)
@@ -213,9 +210,8 @@ def _words(text: str) -> set[str]:
 def _paragraphs_within(text: str, words: set[str]) -> Iterator[tuple[int, int]]:
     """Where the paragraphs stand all of whose words are among these."""
     ends = [found.end() for found in BLANK_LINES.finditer(text)]
-    return (
-        (start, end) for start, end in pairwise([0, *ends, len(text)]) if _words(text[start:end]) <= words
-    )
+    paragraphs = pairwise([0, *ends, len(text)])
+    return ((start, end) for start, end in paragraphs if _words(text[start:end]) <= words)
 
 
 # --- the parts of a mail -----------------------------------------------------------------------------------
@@ -263,9 +259,8 @@ class Part:
     @property
     def file_name(self) -> str:
         """The name of an attachment; "" where none is given."""
-        return header_words(self.parameter("filename", "content-disposition") or self.parameter("name"))[
-            :MAX_NAME
-        ]
+        value = self.parameter("filename", "content-disposition") or self.parameter("name")
+        return header_words(value)[:MAX_NAME]
 
     def parameter(self, name: str, header: str = "content-type") -> str:
         """A parameter of a header; "" where it is not given."""
@@ -333,10 +328,9 @@ def header_words(value: str) -> str:
     parts: list[str] = []
     try:
         for words, charset in decode_header(value):
-            # The library encodes what stands between encoded words.
-            known = (
-                "raw-unicode-escape" if charset is None else charset_of(charset.partition("*")[0]) or "utf-8"
-            )
+            known = charset_of((charset or "").partition("*")[0]) or "utf-8"
+            if charset is None:  # the library encodes what stands between encoded words
+                known = "raw-unicode-escape"
             parts.append(words if isinstance(words, str) else words.decode(known, "replace"))
     except HeaderParseError:  # broken base64
         parts = [value]

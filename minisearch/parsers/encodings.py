@@ -29,7 +29,7 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 SNIFF_BYTES = 8192
-SAMPLE_BYTES = 1 << 16  # at the beginning, and as many in the middle
+SAMPLE_BYTES = 1 << 16  # from the first one beyond ASCII on
 MAX_COMPARED_BYTES = 3_000  # of lines beyond ASCII, to compare encodings by
 MARGIN = 80  # bytes before the first one beyond ASCII
 
@@ -258,21 +258,18 @@ def detect(data: bytes) -> Detected | None:
 
 
 def _sample(data: bytes) -> bytes:
-    """Lines with bytes beyond ASCII, of the beginning and of the middle, each from the first of them on."""
+    """Lines with bytes beyond ASCII, each from the first of them on."""
     found = NOT_ASCII.search(data)
-    begin, middle = max(found.start() - MARGIN, 0) if found else 0, len(data) // 2
-    starts = (begin, middle) if begin + SAMPLE_BYTES < middle else (begin,)
-    pieces = []
-    for start in starts:
-        lines = data[start : start + SAMPLE_BYTES].split(b"\n")[start != begin :]
-        spans = ((line, NOT_ASCII.search(line)) for line in lines)
-        piece = b"\n".join(line[max(first.start() - MARGIN, 0) :] for line, first in spans if first)
-        part = piece[: MAX_COMPARED_BYTES // len(starts)]
-        if len(part) < len(piece):  # no character of several bytes has one of these
-            cut = part[: max(map(part.rfind, (b" ", b"\n", b"\r", b"<", b",")))]
-            part = part if cut.isascii() else cut
-        pieces.append(part)
-    return b"\n".join(pieces)
+    begin = max(found.start() - MARGIN, 0) if found else 0
+    lines = data[begin : begin + SAMPLE_BYTES].split(b"\n")
+    spans = ((line, NOT_ASCII.search(line)) for line in lines)
+    sample = b"\n".join(line[max(first.start() - MARGIN, 0) :] for line, first in spans if first)
+    part = sample[:MAX_COMPARED_BYTES]
+    if len(part) == len(sample):
+        return sample
+    # No character of several bytes has one of these.
+    cut = part[: max(map(part.rfind, (b" ", b"\n", b"\r", b"<", b",")))]
+    return part if cut.isascii() else cut
 
 
 def _score(text: str, hints: dict[str, float]) -> float:

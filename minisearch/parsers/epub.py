@@ -85,7 +85,7 @@ def _chapters(package: Element) -> list[str]:
 
 def _encrypted(archive: Archive) -> set[str]:
     """The names of encrypted entries; a book without DRM may encrypt its fonts."""
-    if ENCRYPTION not in archive.names:
+    if ENCRYPTION not in archive:
         return set()
     root = parse_xml(archive.read(ENCRYPTION))
     return {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -69,11 +69,11 @@ def read_markdown(source: Source) -> Document:
             read_fields = _yaml_fields if front["yaml"] else _toml_fields
             fields, note = read_fields(front["body"])
     regions = _closed_regions(flat)
-    headings = tuple(_headings(flat, front_end, regions))
+    visible = blanked(flat, [(0, front_end), *regions] if front_end else regions)
+    headings = tuple(_headings(visible, front_end))
     title = " ".join(fields.text("title").split())
     if not title and (found := FRONT_TITLE.search(flat, 0, front_end)):
         title = found[1].strip().strip("\"'")
-    visible = blanked(flat, [(0, front_end), *regions] if front_end else regions)
     tables = drawn_tables(visible)
     document = replace(
         source.unchanged("markdown", *fields.notes(), *filter(None, [note])),
@@ -138,33 +138,21 @@ def _closed_regions(flat: str) -> list[Block]:
     return regions
 
 
-def _headings(flat: str, start: int, regions: Sequence[Block]) -> Iterator[Heading]:
-    waiting = iter([*regions, (len(flat) + 1, len(flat) + 1)])
-    region = next(waiting)
-    floor = start  # the earliest place where the current paragraph may begin
-    for line in HEADING.finditer(flat, start):
-        while region[1] <= line.start():
-            floor = max(floor, region[1])
-            region = next(waiting)
-        if region[0] <= line.start():
-            continue
+def _headings(visible: str, start: int) -> Iterator[Heading]:
+    floor = start  # the end of the last heading
+    for line in HEADING.finditer(visible, start):
         if line["marks"]:
-            floor = line.end()
             yield Heading(line.start(), len(line["marks"]), _words(line["title"] or ""))
-        else:
-            begin = _paragraph_start(flat, line.start(), floor)
-            floor = line.end()
-            if begin < line.start():
-                title = " ".join(flat[begin : line.start()].split())
-                yield Heading(begin, 1 if "=" in line["rule"] else 2, title[:MAX_TITLE])
+        elif (begin := _paragraph_start(visible, line.start(), floor)) < line.start():
+            title = " ".join(visible[begin : line.start()].split())
+            yield Heading(begin, 1 if "=" in line["rule"] else 2, title[:MAX_TITLE])
+        floor = line.end()
 
 
 def _words(title: str) -> str:
-    words = title.strip()
-    bare = words.rstrip("#")
-    if not bare or bare[-1] in " \t":  # the marks that close "# Title #"
-        words = bare.rstrip()
-    return words[:MAX_TITLE]
+    return re.sub(r"(?:^|(?<![ \t])[ \t]+)#+$", "", title.strip())[
+        :MAX_TITLE
+    ]  # the marks that close "# Title #"
 
 
 def _paragraph_start(flat: str, end: int, floor: int) -> int:

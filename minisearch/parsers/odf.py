@@ -19,14 +19,15 @@ from minisearch.parsers.contents import (
     ExtractionError,
     Pieces,
     filled_down,
-    heading_piece,
+    paragraph,
     text_piece,
     words_of,
 )
-from minisearch.parsers.office import attribute, child, children, is_description
+from minisearch.parsers.office import attribute, child, children, is_description, optional_root
 
 AUTHOR = "initial-creator"  # "creator" is who changed it last
 PROPERTIES = {"creator": "author", AUTHOR: "author", "creation-date": "created", "date": "modified"}
+PROPERTIES |= {"keyword": "keywords"}
 PROPERTIES |= {name: name for name in ("title", "subject", "description", "language")}
 SKIPPED = {
     *("tracked-changes", "forms", "sequence-decls", "variable-decls", "user-field-decls", "ruby-text"),
@@ -45,26 +46,23 @@ def extract(data: bytes) -> dict[str, Any]:
     """The body of the document; its kind is that of the element in it."""
     archive = Archive(data)
     manifest = "META-INF/manifest.xml"
-    if manifest in archive.names and b"encryption-data" in archive.read(manifest):
+    if manifest in archive and b"encryption-data" in archive.read(manifest):
         raise ExtractionError("encrypted")
     content = archive.read("content.xml")
     kind = KIND.search(content)
     contents = Contents(has_pages=kind is not None)
-    for element in children(_optional(archive, contents, "meta.xml"), "meta"):
+    for element in children(optional_root(archive, contents, "meta.xml"), "meta"):
+        names = PROPERTIES if child(element, AUTHOR) is None else PROPERTIES | {"creator": ""}
         for one in element:
-            if tag_name(one) == "keyword":
-                contents.add_keywords(one.text)
-            elif tag_name(one) in PROPERTIES and (
-                tag_name(one) != "creator" or child(element, AUTHOR) is None
-            ):
-                contents.add_property(PROPERTIES[tag_name(one)], one.text)
+            if name := names.get(tag_name(one)):
+                contents.add_property(name, one.text)
     if kind and kind[1] == b"spreadsheet":
         contents.pages += _sheets(content)
     elif kind:
         contents.pages += map(_slide, children(parse_xml(content), "body", "presentation", "page"))
     else:
         text = _Reader().read(children(parse_xml(content), "body", "text"))
-        masters = children(_optional(archive, contents, "styles.xml"), "master-styles", "master-page")
+        masters = children(optional_root(archive, contents, "styles.xml"), "master-styles", "master-page")
         above, below = (_once(masters, name) for name in ("header", "footer"))
         contents.pages.append([*above, *text, *below])
     objects = {name.partition("/")[0] for name in archive.names if name.startswith("Object ")}
@@ -72,17 +70,9 @@ def extract(data: bytes) -> dict[str, Any]:
     return contents.as_json()
 
 
-def _optional(archive: Archive, contents: Contents, name: str) -> Element:
-    try:
-        return parse_xml(archive.read(name)) if name in archive.names else Element("")
-    except ExtractionError:
-        contents.note_unreadable(name)
-        return Element("")
-
-
 def _once(masters: list[Element], name: str) -> Pieces:
     found = dict.fromkeys(_words(one) for master in masters for one in children(master, name))
-    return [text_piece(words) for words in found if words]
+    return [piece for words in found for piece in paragraph(words)]
 
 
 class _Reader:
@@ -131,10 +121,9 @@ class _Reader:
         elif name == "text-box":
             self._after += self.read(element)
         elif name in ASIDES:
-            creator = child(element, "creator")
-            who = "" if creator is None else "".join(creator.itertext())
-            words = _words(element)
+            who = "".join(text for one in children(element, "creator") for text in one.itertext())
             label = f"{ASIDES[name]} by {who}" if who else ASIDES[name]
+            words = _words(element)
             self._after += [text_piece(f"{label}: {words}")] * bool(words)
         elif name in {"title", "desc"} and "svg" in element.tag:
             words = (element.text or "").strip()
@@ -150,14 +139,10 @@ class _Reader:
             self._parts.append((one.tail or "").replace("\n", " "))
 
     def _end_paragraph(self, level: int = 0) -> None:
-        lines = (" ".join(line.split()) for line in "".join(self._parts).split("\n"))
-        text = "\n".join(filter(None, lines))
-        after, self._parts, self._after = self._after, [], []
-        if text:
-            self._n_paragraphs += 1
-            headings = [(0, level, " ".join(text.split()))] if level else []
-            self._pieces.append(text_piece(text, headings, self._n_paragraphs))
-        self._pieces += after
+        pieces = paragraph("".join(self._parts), level, self._n_paragraphs + 1)
+        self._n_paragraphs += len(pieces)
+        self._pieces += pieces + self._after
+        self._parts, self._after = [], []
 
 
 def _words(elements: Iterable[Element]) -> str:
@@ -167,10 +152,9 @@ def _words(elements: Iterable[Element]) -> str:
 def _slide(slide: Element) -> Pieces:
     """A slide: its title as heading, its shapes in the order of the file, its comments and notes."""
     title = next((one for one in slide if attribute(one, "class") == "title"), None)
-    words = "" if title is None else _words([title])
     shapes = [one for one in slide if one is not title and tag_name(one) != "notes"]
     notes = " ".join(_words([one]) for one in children(slide, "notes", "frame"))
-    pieces = [*([heading_piece(words)] if words else []), *_Reader().read(shapes)]
+    pieces = paragraph("" if title is None else _words([title]), level=1) + _Reader().read(shapes)
     pieces += [text_piece(f"Notes: {notes}")] * bool(notes.strip())
     return [piece | {"line": 0} if "line" in piece else piece for piece in pieces]
 
@@ -182,9 +166,8 @@ def _sheets(content: bytes) -> Iterator[Pieces]:
     number, tall = 1, dict[int, int]()
     for element in iterate_xml(content, {"table-row", "table"}):
         if tag_name(element) == "table":
-            name = attribute(element, "name")
-            page = [heading_piece(name)] if name else []
-            yield [*page, *([{"rows": filled_down(rows), "lines": lines}] if rows else [])]
+            table: Pieces = [{"rows": filled_down(rows), "lines": lines}] if rows else []
+            yield paragraph(attribute(element, "name"), level=1) + table
             rows, lines, number, tall = [], [], 1, {}
             continue
         row = _row(_Reader(), element, tall)

@@ -13,6 +13,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from itertools import takewhile
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
@@ -29,9 +30,8 @@ from minisearch.parsers.contents import (
 
 CORE = "docprops/core.xml"  # in lower case
 PROPERTIES = {"creator": "author"}
-PROPERTIES |= {
-    name: name for name in ("title", "subject", "category", "description", "language", "created", "modified")
-}
+PROPERTIES |= {name: name for name in ("title", "subject", "keywords", "category", "description")}
+PROPERTIES |= {name: name for name in ("language", "created", "modified")}
 
 
 class Package:
@@ -54,13 +54,8 @@ class Package:
         return parse_xml(self.archive.read(name))
 
     def optional(self, name: str) -> Element:
-        """A part's root element; an empty one where there is no name, or, with a note, no readable part."""
-        try:
-            if name:
-                return self.root(name)
-        except ExtractionError:
-            self.contents.note_unreadable(name)
-        return Element("")
+        """A part's root element; see `optional_root`."""
+        return optional_root(self.archive, self.contents, name)
 
     def related(self, part: str) -> dict[str, tuple[str, str]]:
         """The kind and the name of each part that this part refers to, by relationship id."""
@@ -102,11 +97,8 @@ class Package:
 
     def _extract_properties(self) -> None:
         for element in self.optional(self._names.get(CORE, "")):
-            name = tag_name(element)
-            if name == "keywords":
-                self.contents.add_keywords(element.text)
-            elif name in PROPERTIES:
-                self.contents.add_property(PROPERTIES[name], element.text)
+            if name := PROPERTIES.get(tag_name(element)):
+                self.contents.add_property(name, element.text)
 
     def _note_embedded(self) -> None:
         """Note embedded files, except the workbook behind a chart: the chart itself says what it holds."""
@@ -114,6 +106,15 @@ class Package:
         behind = {target for chart in charts for _, target in self.related(chart).values()}
         embedded = [name for name in self.archive.names if "/embeddings/" in name and not name.endswith("/")]
         self.contents.count("embedded files left out", len(set(embedded) - behind))
+
+
+def optional_root(archive: Archive, contents: Contents, name: str) -> Element:
+    """The root element of an entry; an empty one where there is none or, with a note, no readable one."""
+    try:
+        return parse_xml(archive.read(name)) if name in archive else Element("")
+    except ExtractionError:
+        contents.note_unreadable(name)
+        return Element("")
 
 
 def children(element: Element | None, *path: str) -> list[Element]:
@@ -144,12 +145,7 @@ def reference(element: Element, name: str = "id") -> str:
 
 # --- numbers ---------------------------------------------------------------------------------------------
 
-# What does not belong to a format's code: literal text, padding, and conditions or colours.
-LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
-ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 MAX_DAYS = 2_958_466  # the first day of the year 10000
-
-
 # How a number is shown: as "date", as "elapsed" time, by a code such as "#,##0.00", or "", as it is stored.
 BUILT_IN = {1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 46: "elapsed"}
 BUILT_IN |= dict.fromkeys((5, 6, 37, 38, 41, 42), "#,##0") | dict.fromkeys((7, 8, 39, 40, 43, 44), "#,##0.00")
@@ -157,7 +153,8 @@ BUILT_IN |= dict.fromkeys((*range(14, 23), *range(27, 37), 45, 47, *range(50, 59
 
 MAX_SHOWN = 1e15  # Office keeps 15 digits
 TOKEN = re.compile(
-    r"""(?P<literal>"[^"]*"?|\\.)|\[\$(?P<currency>[^\]-]*)[^\]]*\]|\[[^\]]*\]|_.|\*.
+    r"""(?P<literal>"[^"]*"?|\\.)|\[\$(?P<currency>[^\]-]*)[^\]]*\]
+    |(?P<elapsed>\[(?:h+|m+|s+)\])|\[[^\]]*\]|_.|\*.    # colours, conditions and padding have no name
     |(?P<general>General|@)|(?P<exponent>E[-+]0*)|(?P<sign>[0\#?.,%])|(?P<other>.)""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -167,10 +164,10 @@ def number_format(format_id: int, code: str = "") -> str:
     """How the built-in format with this id, or the workbook's own format with this code, shows a number."""
     if not code:
         return BUILT_IN.get(format_id, "")
-    positive = LITERAL.sub("", code.split(";")[0])
-    if ELAPSED.search(positive):
+    positive = list(takewhile(lambda token: token["other"] != ";", TOKEN.finditer(code)))
+    if any(token["elapsed"] for token in positive):
         return "elapsed"
-    is_date = re.search("[dmhys]", positive, re.IGNORECASE) and "general" not in positive.lower()
+    is_date = any((token["other"] or "").lower() in {*"dmhys"} for token in positive)
     return "date" if is_date else code
 
 
@@ -198,24 +195,22 @@ def _by_code(amount: Decimal, code: str) -> str:
             sections.append([])
         else:
             sections[-1].append(token)
-    number = 1 if amount < 0 else 2 if amount == 0 else 0
-    tokens = sections[number] if number < len(sections) else sections[0]
+    section = 1 if amount < 0 else 2 if amount == 0 else 0
+    tokens = sections[section] if section < len(sections) else sections[0]
     signs = "".join(token["sign"] or "" for token in tokens)
     if any(token["exponent"] for token in tokens):
         return f"{float(amount):.{len(signs.partition('.')[2])}E}"
     if any(token["other"] == "/" for token in tokens):
         return ""
     try:
-        digits = _digits(abs(amount), signs)
+        digits = iter(list(_digits(abs(amount), signs)))
     except InvalidOperation:  # more digits than 28
         return ""
     words = "-" if amount < 0 and tokens is sections[0] else ""
     for token in tokens:
         literal = (token["literal"] or "").strip('"').removeprefix("\\")
-        general = f"{abs(amount):f}" if token["general"] else ""
-        words += (
-            next(digits) if token["sign"] else literal or token["currency"] or general or token["other"] or ""
-        )
+        number = next(digits) if token["sign"] else f"{abs(amount):f}" if token["general"] else ""
+        words += number or literal or token["currency"] or token["other"] or ""
     return " ".join(words.split())
 
 
@@ -228,22 +223,20 @@ def _digits(amount: Decimal, signs: str) -> Iterator[str]:
     digits, _, decimals = f"{rounded:f}".partition(".")
     decimals = decimals.rstrip("0").ljust(part.rfind("0") + 1, "0")
     digits = digits.lstrip("0").rjust(whole.count("0"), "0")
-    n_left = len(whole.replace(",", ""))
+    n_more = len(whole.replace(",", "")) - 1  # places of digits behind the first one
     if "," in whole and digits:
-        digits, n_left = f"{int(digits):,}", 1
-    pieces = []
+        digits, n_more = f"{int(digits):,}", 0
+    padded = digits.rjust(n_more + 1)
+    n_first = len(padded) - n_more
+    places = iter([padded[:n_first], *padded[n_first:]])
     for sign in signs:
         if sign == ".":
-            n_left = 0
-            pieces.append(f".{decimals}" if decimals else "")
-        elif sign in "0#?" and n_left:
-            n_left -= 1
-            n_here = max(len(digits) - n_left, 0)
-            pieces.append(digits[:n_here])
-            digits = digits[n_here:]
+            places = iter(())
+            yield f".{decimals}" if decimals else ""
+        elif sign in "0#?":
+            yield next(places, "").strip()
         else:
-            pieces.append("%" if sign == "%" else "")
-    return iter(pieces)
+            yield "%" if sign == "%" else ""
 
 
 def _plain_number(value: str) -> str:
@@ -339,11 +332,13 @@ def is_description(words: str) -> bool:
 
 
 def _description(shape: Element) -> str:
-    for element in shape:
-        if tag_name(element).startswith("nv"):
-            words = attribute(child(element, "cNvPr"), "descr").strip()
-            return words if is_description(words) else ""
-    return ""
+    words = attribute(child(non_visual(shape), "cNvPr"), "descr").strip()
+    return words if is_description(words) else ""
+
+
+def non_visual(shape: Element) -> Element | None:
+    """What a shape has beside its drawing: its alternative text, and the placeholder that it fills."""
+    return next((element for element in shape if tag_name(element).startswith("nv")), None)
 
 
 def text_of(frame: Element) -> str:
@@ -380,12 +375,8 @@ def _chart(root: Element) -> tuple[list[str], list[Rows]]:
         return [*titles, *values], []
     is_1904 = attribute(child(root, "date1904"), "val", "0") in {"1", "true"}
     series = [one for element in elements for one in _series(element, is_1904)]
-    shared: Points = {}
-    for categories, _, _ in series:
-        shared = categories | shared
-    is_shared = all(
-        shared[index] == words for categories, _, _ in series for index, words in categories.items()
-    )
+    named = {point for categories, _, _ in series for point in categories.items()}
+    is_shared = len(named) == len({index for index, _ in named})
     return titles, [_table(series)] if is_shared else [_table([one]) for one in series]
 
 
@@ -414,9 +405,8 @@ def _points(series: Element, is_1904: bool, *names: str) -> Points:
     points: Points = {}
     for element in (one for one in series if tag_name(one) in names):
         inner = list(element.iter())
-        are_numbers = tag_name(element) != "cat" or any(
-            tag_name(one) in {"numCache", "numLit"} for one in inner
-        )
+        has_numbers = not {"numCache", "numLit"}.isdisjoint(map(tag_name, inner))
+        are_numbers = has_numbers or tag_name(element) != "cat"
         code = next((one.text or "" for one in inner if tag_name(one) == "formatCode"), "")
         format_ = number_format(0, code)
         for point in (one for one in inner if tag_name(one) == "pt"):

@@ -11,8 +11,17 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from minisearch.parsers.archive import tag_name
-from minisearch.parsers.contents import Contents, Pieces, heading_piece, text_piece
-from minisearch.parsers.office import Package, add_shape, attribute, child, children, shapes, text_of
+from minisearch.parsers.contents import Contents, Pieces, paragraph, text_piece
+from minisearch.parsers.office import (
+    Package,
+    add_shape,
+    attribute,
+    child,
+    children,
+    non_visual,
+    shapes,
+    text_of,
+)
 
 TITLES = {"title", "ctrTitle"}
 FOOTERS = {"ftr", "hdr", "dt"}
@@ -35,25 +44,23 @@ def extract(data: bytes) -> dict[str, Any]:
 def _add_slide(page: Pieces, package: Package, part: str, footers: set[str]) -> None:
     found = list(_in_order(package, part, package.root(part)))
     title = next((shape for shape in found if _placeholder(shape) in TITLES), None)
-    words = "" if title is None else " ".join(_text(title).split())
-    if words:
-        page.append(heading_piece(words))
+    page += paragraph("" if title is None else " ".join(_text(title).split()), level=1)
     for shape in found:
         kind, words = _placeholder(shape), _text(shape)
         is_repeated = kind == "sldNum" or (kind in FOOTERS and words in footers)
-        if kind in FOOTERS:
-            footers.add(words)
+        footers |= {words} if kind in FOOTERS else set()
         if shape is not title and not is_repeated:
             add_shape(page, package, part, shape)
+    remarks: list[tuple[str, str]] = []
     for _, root in package.roots(part, "notesSlide"):
-        notes = (_text(shape) for shape in _shapes(root) if _placeholder(shape) == "body")
-        _add_remarks(page, "Notes", notes)
+        remarks += (("Notes", _text(shape)) for shape in _shapes(root) if _placeholder(shape) == "body")
     for _, root in package.roots(part, "comments"):
-        _add_remarks(page, "Comment", _comments(root))
+        remarks += (("Comment", words) for words in _comments(root))
+    page += [text_piece(f"{label}: {words.strip()}") for label, words in remarks if words.strip()]
 
 
 def _shapes(slide: Element) -> list[Element]:
-    return [shape for tree in children(slide, "cSld", "spTree") for shape in shapes(tree)]
+    return list(shapes(children(slide, "cSld", "spTree")))
 
 
 def _in_order(package: Package, part: str, slide: Element) -> Iterator[Element]:
@@ -61,11 +68,10 @@ def _in_order(package: Package, part: str, slide: Element) -> Iterator[Element]:
     layouts = list(package.parts(part, "slideLayout"))
     masters = [name for layout in layouts for name in package.parts(layout, "slideMaster")]
     outer = [shape for name in (*layouts, *masters) for shape in _shapes(package.optional(name))]
-    for tree in children(slide, "cSld", "spTree"):
-        yield from _sorted(tree, outer)
+    yield from _sorted([one for tree in children(slide, "cSld", "spTree") for one in tree], outer)
 
 
-def _sorted(tree: Element, outer: list[Element]) -> Iterator[Element]:
+def _sorted(tree: Iterable[Element], outer: list[Element]) -> Iterator[Element]:
     boxes: list[tuple[Box, Element]] = []
     for element in tree:
         box = _box(element) or _inherited(element, outer) or (boxes[-1][0] if boxes else (0, 0, 0))
@@ -86,13 +92,12 @@ def _sorted(tree: Element, outer: list[Element]) -> Iterator[Element]:
 
 def _box(shape: Element) -> Box | None:
     """Where a shape or group stands; None where it does not say."""
-    frames = [*children(shape, "xfrm"), *(one for part in shape for one in children(part, "xfrm"))]
-    for frame in frames:
-        numbers = [
-            attribute(child(frame, name), key) for name, key in (("off", "y"), ("off", "x"), ("ext", "cy"))
-        ]
+    for frame in (frame for part in (shape, *shape) for frame in children(part, "xfrm")):
+        place, size = child(frame, "off"), child(frame, "ext")
+        numbers = attribute(place, "y"), attribute(place, "x"), attribute(size, "cy")
         if all(re.fullmatch(r"-?\d{1,15}", number) for number in numbers):
-            return int(numbers[0]), int(numbers[1]), int(numbers[2])
+            top, left, height = map(int, numbers)
+            return top, left, height
     return None
 
 
@@ -115,16 +120,9 @@ def _comments(root: Element) -> Iterator[str]:
             yield text_of(element)
 
 
-def _add_remarks(page: Pieces, label: str, remarks: Iterable[str]) -> None:
-    page += (text_piece(f"{label}: {remark}") for remark in filter(None, map(str.strip, remarks)))
-
-
 def _placeholder(shape: Element, name: str = "type") -> str:
     """The kind of placeholder that a shape is: title, body, slide number; "" for none."""
-    for element in shape:
-        if tag_name(element).startswith("nv") and (place := child(element, "nvPr", "ph")) is not None:
-            return attribute(place, name)
-    return ""
+    return attribute(child(non_visual(shape), "nvPr", "ph"), name)
 
 
 def _text(shape: Element) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -69,7 +69,6 @@ def _with_objects(flat: str, sections: Sequence[Heading]) -> list[Heading]:
     """The sections and the objects in them; what follows an object has a heading without a title."""
     starts = [section.start for section in sections]
     headings = list(sections)
-    ends: list[tuple[int, int, int]] = []  # of objects: their ends, those of objects around them, levels
     around: list[tuple[int, str]] = []  # where the objects around end, and the indentation of those within
     for found in OBJECT.finditer(flat):
         line = flat.rfind("\n", 0, found.start()) + 1
@@ -85,15 +84,13 @@ def _with_objects(flat: str, sections: Sequence[Heading]) -> list[Heading]:
         level = (sections[section - 1].level if section else 0) + 1 + len(around)
         start = labels.start() if labels else line
         headings.append(Heading(start, level, found["signature"].strip()[:MAX_TITLE]))
-        ends.append((body.end(), around[-1][0] if around else len(flat), level))
+        headings.append(Heading(body.end(), level, ""))
         around.append((body.end(), body[1]))
-    starts = sorted(heading.start for heading in headings)
-    for end, outer_end, level in ends:
-        following = bisect_left(starts, end)
-        until = min([outer_end, *starts[following : following + 1]])
-        if flat[end:until].strip():
-            headings.append(Heading(end, level, ""))
-    return sorted(headings, key=lambda heading: heading.start)
+    headings.sort(key=lambda heading: (heading.start, -heading.level, heading.title))
+    ends = (*(heading.start for heading in headings[1:]), len(flat))
+    return [
+        one for one, end in zip(headings, ends, strict=False) if one.title or flat[one.start : end].strip()
+    ]
 
 
 def _fields(flat: str, sections: list[tuple[Heading, int]]) -> Fields:
@@ -107,16 +104,13 @@ def _fields(flat: str, sections: list[tuple[Heading, int]]) -> Fields:
 
 def _add_fields(fields: Fields, flat: str, position: int) -> int:
     """Add the fields that stand at this position; returns where they end."""
-    position = _skip(flat, position)
-    while found := FIELD.match(flat, position):
+    while True:
+        between = BLANK_OR_MARKUP.match(flat, position)
+        position = between.end() if between else position
+        if not (found := FIELD.match(flat, position)):
+            return position
         fields.add(found[1], " ".join(found[2].split()))
-        position = _skip(flat, found.end())
-    return position
-
-
-def _skip(flat: str, position: int) -> int:
-    found = BLANK_OR_MARKUP.match(flat, position)
-    return found.end() if found else position
+        position = found.end()
 
 
 def _headings(flat: str) -> Iterator[tuple[Heading, int]]:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from minisearch.parsers.contents import Contents, ExtractionError, text_piece
+from minisearch.parsers.contents import Contents, ExtractionError, paragraph, text_piece
 from minisearch.text import A_LETTER
 
 TOKEN = re.compile(
@@ -21,36 +21,12 @@ TOKEN = re.compile(
     re.DOTALL,
 )
 SIGNS = {"tab": "\t", "line": "\n", "emdash": "—", "endash": "–", "bullet": "•", "emspace": " "}
-SIGNS |= {"lquote": "‘", "rquote": "’", "ldblquote": "“", "rdblquote": "”", "~": "\xa0", "_": "\u2011"}
+SIGNS |= {"lquote": "‘", "rquote": "’", "ldblquote": "“", "rdblquote": "”", "~": " ", "_": "\u2011"}
 SIGNS |= {sign: sign for sign in "\\{}"}
-PROPERTIES = {"title": "title", "author": "author", "subject": "subject", "keywords": "keywords"}
-SKIPPED = {
-    *(
-        "*",
-        "fonttbl",
-        "colortbl",
-        "stylesheet",
-        "info",
-        "pict",
-        "object",
-        "nonshppict",
-        "themedata",
-        "xe",
-        "tc",
-    ),
-    *(
-        "header",
-        "headerl",
-        "headerr",
-        "headerf",
-        "footer",
-        "footerl",
-        "footerr",
-        "footerf",
-        "filetbl",
-        "private",
-    ),
-}
+PROPERTIES = {"title", "author", "subject", "keywords"}
+MARGINS = {"header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf"}
+SKIPPED = MARGINS | {"*", "info", "pict", "object", "nonshppict", "xe", "tc", "private"}
+SKIPPED |= {"fonttbl", "colortbl", "stylesheet", "themedata", "filetbl"}
 ASIDES = {"footnote": "Footnote", "annotation": "Comment"}
 SHOWN = {"fldrslt", "shptxt", "result"}  # within a skipped group
 ENDS = {"par", "sect", "page", "\n", "\r"}
@@ -109,10 +85,8 @@ class _Reader:
                 self._n_to_skip -= n_skipped
                 self._bytes += words[n_skipped:]
                 continue
-            word, number = (
-                (found["word"] or found["sign"] or b"").decode("latin-1"),
-                int(found["number"] or -1),
-            )
+            word = (found["word"] or found["sign"] or b"").decode("latin-1")
+            number = int(found["number"] or -1)
             self._flush()
             if word == "bin":
                 position += max(number, 0)
@@ -125,7 +99,7 @@ class _Reader:
         self._state = _State()
         self._rows += [self._cells] * bool(self._cells)  # of a row without an end
         self._end_paragraph()
-        self.contents.pages[0] += [text_piece(words) for words in self._margins if A_LETTER.search(words)]
+        self.contents.pages[0] += map(text_piece, self._margins)
 
     def _flush(self) -> None:
         if self._bytes:
@@ -155,15 +129,13 @@ class _Reader:
                 self._styles[self._style] = int(heading[1] or 1)
             self._style = 0
         elif ended.target != self._state.target and ended.target:
-            words = self._taken(ended.target)
-            if ended.target == "keywords":
-                self.contents.add_keywords(words)
-            elif ended.target in PROPERTIES:
-                self.contents.add_property(PROPERTIES[ended.target], words)
-            elif words.strip() and ended.target in ASIDES:
-                self._after.append(f"{ASIDES[ended.target]}: {' '.join(words.split())}")
-            elif words.strip() and ended.target.startswith(("header", "footer")):
-                self._margins[" ".join(words.split())] = None
+            words = " ".join(self._taken(ended.target).split())
+            if ended.target in PROPERTIES:
+                self.contents.add_property(ended.target, words)
+            elif words and ended.target in ASIDES:
+                self._after.append(f"{ASIDES[ended.target]}: {words}")
+            elif ended.target in MARGINS and A_LETTER.search(words):
+                self._margins[words] = None
 
     def _control(self, word: str, number: int) -> None:
         state = self._state
@@ -217,12 +189,9 @@ class _Reader:
         if self._rows:
             self.contents.pages[0].append({"rows": self._rows})
             self._rows = []
-        lines = (" ".join(line.split()) for line in self._taken("").split("\n"))
-        if text := "\n".join(filter(None, lines)):
-            self._n_paragraphs += 1
-            headings = [(0, self._state.level, " ".join(text.split()))] if self._state.level else []
-            self.contents.pages[0].append(text_piece(text, headings, self._n_paragraphs))
-        self.contents.pages[0] += map(text_piece, self._after)
+        pieces = paragraph(self._taken(""), self._state.level, self._n_paragraphs + 1)
+        self._n_paragraphs += len(pieces)
+        self.contents.pages[0] += [*pieces, *map(text_piece, self._after)]
         self._after = []
 
 

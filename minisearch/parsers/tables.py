@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice, pairwise, zip_longest
+from itertools import chain, islice, pairwise, repeat, zip_longest
 from typing import NamedTuple
 
 from minisearch.parsers.contents import LEFT
@@ -72,10 +72,9 @@ def read_table(source: Source) -> Document:
 def _add_row(builder: DocumentBuilder, text: str, row: Sequence[CellSpan], labels: Sequence[str]) -> None:
     builder.begin_paragraph()
     begin = len(builder)
-    for i, cell in enumerate(row):
+    for cell, label in zip(row, chain(labels, repeat("")), strict=False):
         if cell.start == cell.end:
             continue
-        label = labels[i] if i < len(labels) else ""
         if begin == len(builder):
             builder.insert(label, cell.start)
         else:
@@ -239,9 +238,8 @@ def _is_of_values(column: Sequence[str]) -> bool:
 
 def _is_sentence(name: str) -> bool:
     n_words = len(name.split())
-    return (
-        n_words > MAX_HEADER_WORDS or "\n" in name or (n_words > 2 and name.endswith((".", "!", "?", "。")))
-    )
+    has_end = n_words > 2 and name.endswith((".", "!", "?", "。"))
+    return has_end or n_words > MAX_HEADER_WORDS or "\n" in name
 
 
 def labels_of(header: Sequence[str]) -> list[str]:
@@ -252,8 +250,9 @@ def labels_of(header: Sequence[str]) -> list[str]:
 
 def row_text(labels: Sequence[str], values: Sequence[str]) -> str:
     """A row as text, as in `read_table`: "name: Ada; born: 1815"; empty cells are left out."""
-    filled = [(labels[i] if i < len(labels) else "") + value for i, value in enumerate(values) if value]
-    return "; ".join(filled)
+    return "; ".join(
+        label + value for label, value in zip(chain(labels, repeat("")), values, strict=False) if value
+    )
 
 
 def row_texts(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -264,10 +263,8 @@ def row_texts(rows: Sequence[Sequence[str]]) -> list[str]:
     """
     rows = [[cell if cell == LEFT else " ".join(cell.split()) for cell in row] for row in rows]
     last, names = header_of([_spread(row) for row in rows[:SAMPLE_ROWS]])
-    return [
-        row_text(*_labelled(row, names if number > last else [])).replace(":; ", ": ")
-        for number, row in enumerate(rows)
-    ]
+    labelled = (_labelled(row, names if number > last else []) for number, row in enumerate(rows))
+    return [row_text(labels, words).replace(":; ", ": ") for labels, words in labelled]
 
 
 def _spread(row: Sequence[str]) -> list[str]:
@@ -283,10 +280,9 @@ def _labelled(row: Sequence[str], names: Sequence[str]) -> tuple[list[str], list
     """The labels and the words of the cells of a row."""
     starts = [i for i, cell in enumerate(row) if cell != LEFT]
     names = names if len(starts) > 1 or len(row) == 1 else []
-    of_cells = [[*filter(None, names[start:end])] for start, end in pairwise([*starts, len(row)])]
-    return labels_of([", ".join(dict.fromkeys(of_cell)) for of_cell in of_cells]), [
-        row[start] for start in starts
-    ]
+    of_cells = [filter(None, names[start:end]) for start, end in pairwise([*starts, len(row)])]
+    labels = labels_of([", ".join(dict.fromkeys(of_cell)) for of_cell in of_cells])
+    return labels, [row[start] for start in starts]
 
 
 # --- tables in HTML --------------------------------------------------------------------------------------
@@ -337,7 +333,7 @@ def labels_by_position(rows: Sequence[Row]) -> dict[int, str]:
     for cells, above in in_columns:
         filled = [cell for cell in cells if cell.words]
         if _is_header(filled, is_first=not is_below):
-            names = _named([] if is_named else names, cells, n_columns)
+            names = _with_header([] if is_named else names, cells, n_columns)
             is_named = False
             labels |= {cell.position: "" for cell in cells}
             continue
@@ -375,11 +371,8 @@ def _in_columns(rows: Sequence[Row]) -> Iterator[tuple[list[Cell], list[Cell]]]:
 
 def _repeated(names: Sequence[Sequence[str]], above: Sequence[Cell], n_columns: int) -> str:
     """The cells that continue from above, with their labels; those with many words are left out."""
-    short = (
-        cell
-        for cell in above
-        if cell.end - cell.start < n_columns and 0 < len(cell.words) <= MAX_LABEL and names
-    )
+    inner = (cell for cell in above if names and cell.end - cell.start < n_columns)
+    short = (cell for cell in inner if 0 < len(cell.words) <= MAX_LABEL)
     return "".join(f"{_label(names, cell, n_columns)}{cell.words}; " for cell in short)
 
 
@@ -391,8 +384,8 @@ def _is_header(filled: Sequence[Cell], *, is_first: bool) -> bool:
     return is_first or not any(VALUE.fullmatch(value) and not YEAR.fullmatch(value) for value in words)
 
 
-def _named(names: Sequence[Sequence[str]], cells: Sequence[Cell], n_columns: int) -> list[list[str]]:
-    """The names of the columns, those of the outermost header row first, with one more header row."""
+def _with_header(names: Sequence[Sequence[str]], cells: Sequence[Cell], n_columns: int) -> list[list[str]]:
+    """The names of the columns with those of one more header row, the outermost row first."""
     named = [list(names[column]) if names else [] for column in range(n_columns)]
     for cell in cells:
         words = cell.words.rstrip(" :")

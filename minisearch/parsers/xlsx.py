@@ -78,20 +78,18 @@ class _Workbook:
         for element in iterate_xml(self._package.archive.read(part), {"row", "headerFooter", "mergeCell"}):
             if tag_name(element) == "mergeCell":
                 merged += _merged(element.get("ref", ""))
-                continue
-            if tag_name(element) == "headerFooter":
+            elif tag_name(element) == "headerFooter":
                 texts = (" ".join(HEADER_CODE.sub(" ", one.text or "").split()) for one in element)
                 headers |= dict.fromkeys(filter(A_LETTER.search, texts))
-                continue
-            number = _row_number(element.get("r", "")) or number + 1
-            if row := self._row(element):
-                rows.append(row)
-                numbers.append(number)
+            else:
+                number = _row_number(element.get("r", "")) or number + 1
+                if row := self._row(element):
+                    rows.append(row)
+                    numbers.append(number)
         used = sorted(set().union(*rows))  # columns that no row uses would only take room
         _fill(rows, numbers, used, merged)
-        if rows:
-            cells = [[row.get(column, "") for column in used] for row in rows]
-            page.append({"rows": cells, "lines": numbers})
+        cells = [[row.get(column, "") for column in used] for row in rows]
+        page.append({"rows": cells, "lines": numbers})
         page += map(text_piece, headers)
         self._add_comments(page, part)
         for name, root in self._package.roots(part, "drawing"):
@@ -111,19 +109,13 @@ class _Workbook:
 
     def _cell(self, cell: Element) -> str:
         kind = cell.get("t", "n")
-        value = formula = ""
-        is_formula = False
-        for element in cell:
-            name = tag_name(element)
-            if name == "v":
-                value = element.text or ""
-            elif name == "is":
-                return _text(element).strip()
-            elif name == "f":
-                is_formula, formula = True, element.text or ""
-        if is_formula and not value and kind != "str":  # an empty text is a value, too
+        parts = {tag_name(element): element for element in cell}
+        if "is" in parts:
+            return _text(parts["is"]).strip()
+        value = parts["v"].text or "" if "v" in parts else ""
+        if "f" in parts and not value and kind != "str":  # an empty text is a value, too
             self.n_uncalculated += 1
-            return f"={formula}" if formula else ""
+            return f"={parts['f'].text}" if parts["f"].text else ""
         if not value:
             return ""
         if kind == "n":
@@ -205,16 +197,12 @@ def _fill(rows: list[dict[int, str]], numbers: list[int], used: list[int], merge
     for top, bottom, left, right in sorted(merged):
         start, after = bisect_left(numbers, top), bisect_right(numbers, bottom)
         columns = used[bisect_left(used, left) : bisect_right(used, right)]
-        words = rows[start].get(left, "") if start < after and numbers[start] == top else ""
         room -= (after - start) * len(columns)
         if room < 0:
             return
-        for number in range(start, after) if words else ():
-            if start == 0 < number:
-                break
-            rows[number].setdefault(left, words)
-            for column in columns[1:]:
-                rows[number].setdefault(column, LEFT)
+        words = rows[start].get(left, "") if start < after and numbers[start] == top else ""
+        for row in rows[start : after if start else 1] if words else ():
+            row |= dict.fromkeys(columns, LEFT) | {left: words} | row
 
 
 def _row_number(words: str) -> int:
