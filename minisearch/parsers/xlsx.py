@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sized
+from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -119,20 +119,15 @@ class _Workbook:
         if not value:
             return ""
         if kind == "n":
-            style = cell.get("s", "0")
-            format_ = self._formats[int(style)] if _is_index(style, self._formats) else ""
+            format_ = _item(self._formats, cell.get("s", "0")) or ""
             return format_number(value, format_, is_1904=self._is_1904)
         if kind == "s":
-            return self._shared_string(value)
+            words = _item(self._strings, value)
+            self.n_lost += words is None
+            return (words or "").strip()
         if kind == "b":
             return str(value == "1")
         return _unescaped(value).strip()
-
-    def _shared_string(self, index: str) -> str:
-        if _is_index(index, self._strings):
-            return self._strings[int(index)].strip()
-        self.n_lost += 1
-        return ""
 
     def _add_comments(self, page: Pieces, part: str) -> None:
         """Add comments; where a cell has a thread, not the copy that older programs show."""
@@ -150,8 +145,9 @@ class _Workbook:
                         page.append(text_piece(f"Comment on {place}: {words}", line=line))
 
 
-def _is_index(words: str, values: Sized) -> bool:
-    return words.isdecimal() and len(words) < 12 and int(words) < len(values)
+def _item(values: Sequence[str], index: str) -> str | None:
+    is_index = index.isdecimal() and len(index) < 12 and int(index) < len(values)
+    return values[int(index)] if is_index else None
 
 
 def _text(element: Element) -> str:
