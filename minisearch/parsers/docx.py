@@ -26,7 +26,15 @@ from minisearch.parsers.contents import (
     words_of,
 )
 from minisearch.parsers.docx_styles import Styles
-from minisearch.parsers.office import Package, attribute, child, children, figure_pieces, is_description
+from minisearch.parsers.office import (
+    Package,
+    attribute,
+    child,
+    children,
+    figure_pieces,
+    is_description,
+    whole_number,
+)
 from minisearch.text import A_LETTER
 
 # Properties, deleted text, and the instructions of fields.
@@ -349,4 +357,4 @@ def _has_structure(pieces: Pieces) -> bool:
 def _span(element: Element, *path: str, otherwise: int = 1) -> int:
     """How many columns an element takes."""
     value = attribute(child(element, *path), "val")
-    return min(int(value), MAX_SPAN) if value.isdecimal() and len(value) < 10 else otherwise
+    return min(whole_number(value, otherwise), MAX_SPAN)
