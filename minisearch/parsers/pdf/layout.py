@@ -290,7 +290,7 @@ SUFFIX = re.compile(
 )
 AND = {"and", "bis", "et", "o", "oder", "or", "ou", "to", "und", "y"}  # "pre- and post-war"
 MIN_HALF = 3  # letters
-SIZES = [300, 2_000]  # different words, from which on one half of a word or both should stand elsewhere
+SIZES = [300, 2_000]  # different words; from each number on, one more half must stand elsewhere
 MIN_ENGLISH = 0.2  # of the words are English stop words
 
 
@@ -327,7 +327,7 @@ class _Vocabulary:
         self.words = set(found)
         self.stems = {stem(word) for word in self.words}
         self.is_english = sum(word in STOP_WORDS for word in found) > MIN_ENGLISH * len(found)
-        self.min_known = bisect(SIZES, len(self.words))  # halves that stand elsewhere
+        self.min_known = bisect(SIZES, len(self.words))  # halves that must stand elsewhere
 
     def unbroken(self, text: str) -> str:
         """The text with each broken word whole, with or without its hyphen."""
