@@ -34,17 +34,7 @@ ALIASES = {"search": "query"}
 FUNCTIONS = {"eval": "evaluate", "open": "open_result", "why-not": "why_not"}  # where the names differ
 NOT_LOADED = re.compile("failed to map segment|annot allocate memory")  # a library, for lack of memory
 LEAST_BYTES = 400_000_000  # of address space; with less, libraries end the process while they are loaded
-WITHOUT_MODEL = {
-    "backup",
-    "collection",
-    "completion",
-    "doctor",
-    "models",
-    "open",
-    "remove",
-    "rollback",
-    "status",
-}
+USE_MODEL = NUMPY_COMMANDS | {"eval", "index", "rebuild", "restore", "selftest", "train", "verify", "watch"}
 NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"
 
 
@@ -110,7 +100,7 @@ class _Group(click.Group):
                 if not ctx.resilient_parsing:  # a completion prints no error
                     raise
         known = ALIASES.get(given, given)
-        if known in COMMANDS and known not in WITHOUT_MODEL:
+        if known in USE_MODEL:
             _check_address_space()
         if known in NUMPY_COMMANDS:
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -90,7 +90,9 @@ def passage(
         marked, fields_end = marked[fields_end:], 0
     lines = laid_out(marked, hit.path)
     if not whole and _is_prose(hit.path):
-        lines = [line for line in lines if line.marked.has_evidence or not _is_markup(line)] or lines
+        lines = [
+            line for line in lines if line.marked.has_evidence or not MARKUP.fullmatch(line.marked.text)
+        ] or lines
     if not fields_end:  # the first rule of front matter is not one below a title
         lines = list(dropwhile(repeats_title(hit.title, hit.heading), lines))
     if whole:
@@ -112,7 +114,8 @@ def passage(
 
 def whole_text(lines: Sequence[Line], terminal: Terminal) -> Iterator[str]:
     """All lines of a layout, but blank ones at the ends; verbatim ones in one piece, to be copied."""
-    for line in _without_blank_ends(lines):
+    filled = [number for number, line in enumerate(lines) if line.marked.text.strip()] or [-1]
+    for line in lines[filled[0] : filled[-1] + 1]:
         whole = line.marked.printable()
         is_kept = line.is_verbatim or not whole.text.strip()
         kept = [whole[: len(whole.text.rstrip())]]
@@ -158,15 +161,6 @@ def _margin(line: Marked, terminal: Terminal, *, is_cut: bool = False) -> str:
     """The margin of a line: a mark for evidence where there are no styles, and … where lines were cut."""
     mark = EVIDENCE_MARK if line.has_evidence and not terminal.has_styles else " "
     return f"{mark} {'…' if is_cut else ' '} "
-
-
-def _without_blank_ends(lines: Sequence[Line]) -> Sequence[Line]:
-    filled = [number for number, line in enumerate(lines) if line.marked.text.strip()] or [-1]
-    return lines[filled[0] : filled[-1] + 1]
-
-
-def _is_markup(line: Line) -> bool:
-    return MARKUP.fullmatch(line.marked.text) is not None
 
 
 def _window(lines: list[Marked], n_lines: int) -> tuple[int, int]:

@@ -82,7 +82,9 @@ def _found(text: str) -> Iterator[Range]:
             if _is_random(found[0]) and not all(SUM.fullmatch(word[0]) for word in WORD.finditer(found[0])):
                 yield found.span()
     yield from (found.span() for found in UUENCODE.finditer(text))
-    yield from (found.span() for found in SVG_PATH.finditer(text) if _is_of_digits(found[0]))
+    for found in SVG_PATH.finditer(text):
+        if len(found[0]) >= LEAST_DATA and sum(map(str.isdigit, found[0])) >= 0.3 * len(found[0]):
+            yield found.span()
     yield from (found.span() for found in LONG_LINE.finditer(text) if _is_minified(found[0]))
 
 
@@ -97,10 +99,6 @@ def _data_uris(text: str) -> Iterator[Range]:
 def _is_random(data: str) -> bool:
     data = data[:N_TRIED].strip()
     return len(data) >= LEAST_DATA and len(A_CHANGE.findall(data)) > LEAST_CHANGES * len(data)
-
-
-def _is_of_digits(path: str) -> bool:
-    return len(path) >= LEAST_DATA and sum(map(str.isdigit, path)) >= 0.3 * len(path)
 
 
 def _is_minified(line: str) -> bool:

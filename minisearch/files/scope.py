@@ -102,8 +102,8 @@ class Verdict:
     """What becomes of a name: ``kind`` is "hidden", "ignored", "excluded" or of `junk`, "" where it is taken.
 
     ``is_named`` when an include names it, ``is_wanted`` when a rule of ``.minisearchignore`` does;
-    ``is_kept`` when it is taken though git ignores it; ``is_way`` when a folder is entered only for what an
-    include names further down.
+    ``is_kept`` when it is taken though git ignores it.  A folder that is entered only for what an include
+    names further down has the verdict on all ``others`` in it.
     """
 
     kind: str = ""
@@ -111,7 +111,7 @@ class Verdict:
     is_named: bool = False
     is_wanted: bool = False
     is_kept: bool = False
-    is_way: bool = False
+    others: Verdict | None = None
 
 
 TAKEN = Verdict()
@@ -138,50 +138,45 @@ class Scope:
             return Verdict("excluded", f"excluded: {rule.words}")
         named = self.include.deciding(path, is_folder=is_folder) if self.include else None
         if named and _may_take(named, name):
-            return Verdict(is_named=True, is_kept=self._is_ignored(path, is_folder=is_folder))
+            return Verdict(is_named=True, is_kept=self._ignoring(path, is_folder=is_folder) is not None)
         usual = self.left_out or self._usual(path, name, is_folder=is_folder)
         if self.include is None:
             return usual
         if is_folder:
             is_way = usual.kind and self.ways and self.ways.deciding(path, is_folder=True)
-            return replace(usual, kind="", is_way=True) if is_way else usual
+            return Verdict(others=usual) if is_way else usual
         if self.is_included or usual.kind:
             return usual
         return Verdict("excluded", "not named by any --include")
 
     def _usual(self, path: str, name: str, *, is_folder: bool) -> Verdict:
         """The verdict of ignore files, of the convention that a dot hides a name, and of `junk`."""
-        own = deciding(path, self.own, is_folder=is_folder) if self.own else None
+        own = deciding(path, self.own, is_folder=is_folder)
         if own and own.ignores:
             return Verdict("ignored", f"ignored by {own.words}")
         if own and _may_take(own, name):
-            return Verdict(is_kept=self._is_ignored(path, is_folder=is_folder), is_wanted=True)
+            return Verdict(is_wanted=True, is_kept=self._ignoring(path, is_folder=is_folder) is not None)
         if name.startswith("."):
             return Verdict("hidden", "hidden")
-        rule = deciding(path, self.git, is_folder=is_folder) if self.git else None
-        if rule and rule.ignores:
+        if rule := self._ignoring(path, is_folder=is_folder):
             return Verdict("ignored", f"ignored by {rule.words}")
         kind = junk_kind(path, name, is_folder=is_folder)
         return Verdict(kind, f"{kind}: to index it, add !{name} to {OWN_FILE}") if kind else TAKEN
 
-    def _is_ignored(self, path: str, *, is_folder: bool) -> bool:
-        rule = deciding(path, self.git, is_folder=is_folder) if self.git else None
-        return bool(rule and rule.ignores)
+    def _ignoring(self, path: str, *, is_folder: bool) -> Rule | None:
+        """The rule of git that ignores this path, if one does."""
+        rule = deciding(path, self.git, is_folder=is_folder)
+        return rule if rule and rule.ignores else None
 
     def below(self, verdict: Verdict) -> Scope:
         """The scope of a folder with this verdict, before its own ignore files are read."""
-        if verdict is TAKEN or verdict == TAKEN:
-            return self
         scope = self
         if verdict.is_named:
             scope = replace(scope, is_included=True, left_out=None)
-        if (
-            verdict.is_kept
-        ):  # the rules that would have left out the folder would do so with all that is in it
+        if verdict.is_kept:  # the rules that ignore the folder ignore all that is in it
             scope = replace(scope, git=())
-        if verdict.is_way:
-            kind = "ignored" if verdict.reason.startswith("ignored") else "hidden"
-            scope = replace(scope, left_out=Verdict(kind, verdict.reason))
+        if verdict.others:
+            scope = replace(scope, left_out=verdict.others)
         return scope
 
     def inside(self, folder: str, names: Sequence[str], choices: Choices, *, shown: str) -> Scope:

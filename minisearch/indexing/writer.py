@@ -262,20 +262,17 @@ class IndexWriter:
                 manifest = replace(manifest, model=encoder.name)  # the current place of the same weights
         if self._settings is not None:
             manifest = manifest.with_settings(self._settings)
+        model = self._encoders.model
+        folders = [] if model is None or find(model) else [Path(model).expanduser()]
         manifest = replace(
             manifest,
             backend=backend or manifest.backend,
-            trusted=with_trusted(manifest.trusted, self._location, [*named, *self._named_models()]),
+            trusted=with_trusted(manifest.trusted, self._location, [*named, *folders]),
         )
         manifest = manifest.with_choices(plan.choices, self._location)
         manifest = manifest.with_roots([*manifest.root_paths(self._location), *plan.roots], self._location)
         manifest.write(store)
         return manifest
-
-    def _named_models(self) -> list[Path]:
-        """The model folder that the user has named."""
-        model = self._encoders.model
-        return [] if model is None or find(model) else [Path(model).expanduser()]
 
     @contextmanager
     def _recorded(self, store: Store, run: Run, plan: Plan) -> Iterator[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import shutil
 import sqlite3
@@ -50,6 +51,7 @@ OPTIONAL = {  # the extra, by the module that it is for
     "llama_index.core": "llama-index",
     "mcp": "mcp",
     "pypdfium2": "pdf",
+    "pytesseract": "ocr",
     "starlette": "server",
     "uvicorn": "server",
     "watchfiles": "watch",
@@ -72,18 +74,13 @@ class Check:
 def examine(folder: Path, *, is_named: bool) -> Iterator[Check]:
     """All checks, with the index in ``folder``; a missing one is a problem only if the user named it."""
     importing = {name: _importing(name) for name in (*NEEDED, *OPTIONAL)}  # all at once: each takes a second
-    yield _python()
+    yield Check("python", "ok", f"{platform.python_version()}, {sys.executable}")
     yield from _libraries(importing)
     yield _sqlite()
     model, has_index, found = _index(folder, is_named=is_named)
     yield _weights(model, is_needed=has_index)
     yield from found
     yield _disk(folder)
-
-
-def _python() -> Check:
-    version = ".".join(map(str, sys.version_info[:3]))
-    return Check("python", "ok", f"{version}, {sys.executable}")
 
 
 def _importing(name: str) -> subprocess.Popen[str]:

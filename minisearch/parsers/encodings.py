@@ -29,7 +29,7 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 SNIFF_BYTES = 8192
-SAMPLE_BYTES = 1 << 16  # at the beginning, and as many in the middle
+SAMPLE_BYTES = 1 << 16  # from the first one beyond ASCII on
 MAX_COMPARED_BYTES = 3_000  # of lines beyond ASCII, to compare encodings by
 MARGIN = 80  # bytes before the first one beyond ASCII
 
@@ -147,9 +147,11 @@ META = re.compile(
 )
 CSS = re.compile(rb'@charset "([\w.:+-]{1,40})";')
 MAIL = re.compile(rb"""^(?:Content-Type:|[ \t])[^\r\n]{0,200}?charset="?([\w.:+-]{1,40})""", re.I | re.M)
-CODING = re.compile(rb"[ \t\f]*#.{0,200}?coding[:=][ \t]*([\w.-]{1,40})")  # PEP 263
-EMACS = re.compile(rb"[^\r\n]{0,100}-\*-.{0,200}?\bcoding:[ \t]*([\w.-]{1,40}).{0,200}?-\*-")
-VIM = re.compile(rb"(?:^|\s)(?:vim?|ex):.{0,200}?\b(?:fileencoding|fenc)=([\w.-]{1,40})", re.MULTILINE)
+# In the first two lines of source, as Python (PEP 263), Emacs and Vim read it.
+CODING = re.compile(
+    rb"^[^\r\n]{0,100}?(?:#|-\*-|\bvim?:|\bex:).{0,200}?(?:coding[:=]|\bfenc=)[ \t]*([\w.-]{1,40})",
+    re.MULTILINE,
+)
 MAX_DECLARED = 20
 
 
@@ -158,13 +160,13 @@ def declared_labels(data: bytes, format_: str) -> list[str]:
     head = data[:SNIFF_BYTES]
     if format_ == "email":
         found = list(dict.fromkeys(MAIL.findall(data)))[:MAX_DECLARED]
-    elif declared := XML.match(head) or CSS.match(head) or (META.search(head) if format_ == "html" else None):
-        found = [declared[1]]
     else:
-        lines = head.splitlines()[:2] if format_ in ("code", "text") else []
-        matches = [CODING.match(line) or EMACS.match(line) for line in lines]
-        matches += [VIM.search(b"\n".join([*lines[:1], *data[-1000:].splitlines()[-5:]]))] if lines else []
-        found = [match[1] for match in matches if match][:1]
+        declared = XML.match(head) or CSS.match(head)
+        if format_ == "html":
+            declared = declared or META.search(head)
+        elif format_ in ("code", "text"):
+            declared = declared or CODING.search(b"\n".join(head.splitlines()[:2]))
+        found = [declared[1]] if declared else []
     # Emacs adds the line breaks: latin-1-unix.
     return [re.sub("-(unix|dos|mac)$", "", label.decode("ascii", "replace")) for label in found]
 
@@ -258,21 +260,18 @@ def detect(data: bytes) -> Detected | None:
 
 
 def _sample(data: bytes) -> bytes:
-    """Lines with bytes beyond ASCII, of the beginning and of the middle, each from the first of them on."""
+    """Lines with bytes beyond ASCII, each from the first of them on."""
     found = NOT_ASCII.search(data)
-    begin, middle = max(found.start() - MARGIN, 0) if found else 0, len(data) // 2
-    starts = (begin, middle) if begin + SAMPLE_BYTES < middle else (begin,)
-    pieces = []
-    for start in starts:
-        lines = data[start : start + SAMPLE_BYTES].split(b"\n")[start != begin :]
-        spans = ((line, NOT_ASCII.search(line)) for line in lines)
-        piece = b"\n".join(line[max(first.start() - MARGIN, 0) :] for line, first in spans if first)
-        part = piece[: MAX_COMPARED_BYTES // len(starts)]
-        if len(part) < len(piece):  # no character of several bytes has one of these
-            cut = part[: max(map(part.rfind, (b" ", b"\n", b"\r", b"<", b",")))]
-            part = part if cut.isascii() else cut
-        pieces.append(part)
-    return b"\n".join(pieces)
+    begin = max(found.start() - MARGIN, 0) if found else 0
+    lines = data[begin : begin + SAMPLE_BYTES].split(b"\n")
+    spans = ((line, NOT_ASCII.search(line)) for line in lines)
+    sample = b"\n".join(line[max(first.start() - MARGIN, 0) :] for line, first in spans if first)
+    part = sample[:MAX_COMPARED_BYTES]
+    if len(part) == len(sample):
+        return sample
+    # No character of several bytes has one of these.
+    cut = part[: max(map(part.rfind, (b" ", b"\n", b"\r", b"<", b",")))]
+    return part if cut.isascii() else cut
 
 
 def _score(text: str, hints: dict[str, float]) -> float:

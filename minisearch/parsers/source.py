@@ -256,17 +256,9 @@ class TextBuilder:
 
 def read_text(source: Source) -> Document:
     """Plain text as it is, but for the dots in a table of contents."""
-    document, text = source.unchanged("text"), source.text
-    if short_leaders(text) == text:
-        return document
-    builder, position = TextBuilder(), 0
-    for leader in LEADER.finditer(text):
-        builder.copy(text[position : leader.start()], position, leader.start())
-        builder.insert(SHORT_LEADER)
-        position = leader.end()
-    builder.copy(text[position:], position, len(text))
-    built = builder.build()
-    return replace(document, text=built.text, origin=replace(source.origin, anchors=built.anchors))
+    has_leaders = short_leaders(source.text) != source.text
+    leaders = LEADER.finditer(source.text) if has_leaders else ()
+    return edited(source.unchanged("text"), [(*leader.span(), SHORT_LEADER) for leader in leaders])
 
 
 # Escape sequences of terminals: colours and the cursor, titles of windows, character sets.

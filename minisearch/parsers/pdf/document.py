@@ -163,7 +163,6 @@ def _placed(text: str, headings: list[tuple[int, str]]) -> list[tuple[int, int, 
     return placed
 
 
-WORD = re.compile(r"[^\W_]+")
 MAX_FOUND = 50  # places of a title on its page that are compared
 MAX_NUMBER = 12  # characters before a title on its line, such as "Chapter 3: "
 
@@ -193,18 +192,12 @@ def _letters(text: str) -> tuple[str, list[int]]:
 
     Bookmarks and pages often differ in all other characters: apostrophes, dashes, white space.
     """
-    letters: list[str] = []
-    places: list[int] = []
-    for word in WORD.finditer(text):
-        if word[0].isascii():
-            letters.append(word[0].lower())
-            places += range(*word.span())
-            continue
-        for place, character in enumerate(word[0], word.start()):
-            plain = [one for one in unicodedata.normalize("NFKD", character).casefold() if one.isalnum()]
-            letters += plain
-            places += [place] * len(plain)
-    return "".join(letters), places
+    plain = {
+        character: [one for one in unicodedata.normalize("NFKD", character).casefold() if one.isalnum()]
+        for character in set(text)
+    }
+    letters = [one for character in text for one in plain[character]]
+    return "".join(letters), [place for place, character in enumerate(text) for _ in plain[character]]
 
 
 # --- ligatures -------------------------------------------------------------------------------------------
@@ -256,7 +249,7 @@ def _remark(annotation: object, form: object) -> str:
         return _field(annotation, form) if form else ""
     if subtype == pdfium.FPDF_ANNOT_POPUP:  # repeats its parent
         return ""
-    words = _string(lambda *buffer: pdfium.FPDFAnnot_GetStringValue(annotation, b"Contents", *buffer))
+    words = _string(partial(pdfium.FPDFAnnot_GetStringValue, annotation, b"Contents"))
     return _labelled("" if subtype == pdfium.FPDF_ANNOT_FREETEXT else "Comment", words)
 
 
@@ -270,7 +263,7 @@ def _field(annotation: object, form: object) -> str:
     if is_empty or not is_filled or (is_secret and kind == pdfium.FPDF_FORMFIELD_TEXTFIELD):
         return ""
     name, label, value = (
-        _string(lambda *buffer, get=get: get(form, annotation, *buffer))
+        _string(partial(get, form, annotation))
         for get in (
             pdfium.FPDFAnnot_GetFormFieldName,
             pdfium.FPDFAnnot_GetFormFieldAlternateName,
@@ -286,9 +279,7 @@ def _selected(annotation: object, form: object) -> Iterator[str]:
     """The selected options of a list; PDFium's value of the field is only the first of them."""
     for index in range(min(pdfium.FPDFAnnot_GetOptionCount(form, annotation), MAX_REMARKS)):
         if pdfium.FPDFAnnot_IsOptionSelected(form, annotation, index):
-            yield _string(
-                lambda *buffer, index=index: pdfium.FPDFAnnot_GetOptionLabel(form, annotation, index, *buffer)
-            )
+            yield _string(partial(pdfium.FPDFAnnot_GetOptionLabel, form, annotation, index))
 
 
 def _string(get: Callable[..., int]) -> str:

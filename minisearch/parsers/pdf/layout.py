@@ -77,7 +77,6 @@ def _running(text: str, index: int) -> Iterator[str]:
 MIN_LINES = 3  # of a column
 MIN_COLUMN = 14  # characters of a column's lines, at the median; those of a cell of a table are fewer
 MIN_INSIDE = 0.25  # of a column's lines begin in the middle of a sentence
-MAX_CELL = 40  # characters of a cell, at the median of a column
 # Lines of scripts without spaces between words, and of their punctuation, are joined without one.
 IS_WIDE = re.compile(f"(?![{HANGUL}])[{EAST_ASIAN}]")
 N_EDGES = 12  # left edges that are tried as those of a column
@@ -156,16 +155,13 @@ def _with_rows(runs: Sequence[Lines]) -> list[TextLine]:
     lines = [line for run in runs for line in run]
     top = min(max(line.top for line in run) for run in runs) + 1
     bottom = max(min(line.top for line in run) for run in runs) - 1
-    cells = [[line for line in run if bottom < line.top < top] for run in runs]
-    heights = Counter(round(line.top) for run in cells for line in run)
+    cells = [line for line in lines if bottom < line.top < top]
+    heights = Counter(round(line.top) for line in cells)
     n_alone = sum(count == 1 for count in heights.values())
-    is_number = any(2 * sum(line.text[0].isdigit() for line in run) > len(run) for run in cells)
-    if min(map(len, cells)) < MIN_LINES or n_alone > len(heights) / 5 or len(runs) + is_number < 3:
+    if len(runs) < 3 or len(heights) < MIN_LINES or n_alone > len(heights) / 5:
         return lines
-    if max(median(len(line.text) for line in run) for run in cells) > MAX_CELL:  # text with numbered lines
-        return lines
-    rows = sorted((line for run in cells for line in run), key=lambda line: (-round(line.top), line.left))
     above = [line for line in lines if line.top >= top]
+    rows = sorted(cells, key=lambda line: (-round(line.top), line.left))
     return [*above, *rows, *(line for line in lines if line.top <= bottom)]
 
 
@@ -287,17 +283,14 @@ def _continues(above: TextLine, below: TextLine, margin: float) -> bool:
 WORD = re.compile(r"[^\W\d_]+")
 HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
 BROKEN = re.compile(rf"(?<![^\W\d_])([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
-# English: where neither half nor the whole stands elsewhere, such halves are none of words with a hyphen.
-PREFIX = re.compile(
-    "(?:col|com|con|contra|cor|counter|dif|dis|inter|intro|mis|par|per|pre|pro|sub|super|sur|trans)$"
-)
+# English: the halves of words without a hyphen, where neither half nor the whole stands elsewhere.
+PREFIX = re.compile("(?:com|con|dis|inter|par|per|pre|pro|sub|trans)$")
 SUFFIX = re.compile(
-    r"[aeiou]?[cst]?(?:i?al|ally|ance|ancy|ant|ary|ate|ated|able|ence|ency|ent|ery|est|ful|ial|ian|ible|ical"
-    r"|ing|ion|ism|ist|ity|ive|i[sz]e|i[sz]ed|less|ly|ment|ness|ory|ous|ship|ual|ure)s?\w{0,4}$"
+    r"[aeiou]?[cst]?(?:i?al|able|an[ct]|ate|en[ct]|ful|ing|ion|ity|ive|less|ly|ment|ness|ous)\w{0,4}$"
 )
 AND = {"and", "bis", "et", "o", "oder", "or", "ou", "to", "und", "y"}  # "pre- and post-war"
 MIN_HALF = 3  # letters
-SIZES = [300, 2_000]  # different words, from which on one half of a word or both should stand elsewhere
+SIZES = [300, 2_000]  # different words; from each number on, one more half must stand elsewhere
 MIN_ENGLISH = 0.2  # of the words are English stop words
 
 
@@ -334,7 +327,7 @@ class _Vocabulary:
         self.words = set(found)
         self.stems = {stem(word) for word in self.words}
         self.is_english = sum(word in STOP_WORDS for word in found) > MIN_ENGLISH * len(found)
-        self.min_known = bisect(SIZES, len(self.words))  # halves that stand elsewhere
+        self.min_known = bisect(SIZES, len(self.words))  # halves that must stand elsewhere
 
     def unbroken(self, text: str) -> str:
         """The text with each broken word whole, with or without its hyphen."""
@@ -342,13 +335,12 @@ class _Vocabulary:
 
     def _joined(self, broken: re.Match[str]) -> str:
         before, after, text = broken[1], broken[2], broken.string
-        is_part = (
-            "-" in text[max(0, broken.start() - 1) : broken.start()] + text[broken.end() : broken.end() + 1]
-        )
-        has_hyphen = HYPHEN in broken[0] and (is_part or self._has_hyphen(before, after))
-        if HYPHEN in broken[0] and after in AND:
+        if HYPHEN not in broken[0]:
+            return before + after
+        if after in AND:
             return f"{before}- {after}"
-        return f"{before}-{after}" if has_hyphen else before + after
+        is_part = text.endswith("-", 0, broken.start()) or text.startswith("-", broken.end())
+        return f"{before}-{after}" if is_part or self._has_hyphen(before, after) else before + after
 
     def _has_hyphen(self, before: str, after: str) -> bool:
         if not after[:1].islower() or len(before) < 2:
@@ -360,7 +352,7 @@ class _Vocabulary:
             return False
         n_known = sum(half in self.words or half in STOP_WORDS for half in (before, after))
         is_likely = self.is_english and not PREFIX.match(before) and not SUFFIX.match(after)
-        return n_known == 2 or (is_likely and n_known >= self.min_known)
+        return n_known >= (self.min_known if is_likely else 2)
 
 
 # --- headings --------------------------------------------------------------------------------------------

@@ -151,22 +151,17 @@ def writer_lock(folder: Path) -> Iterator[None]:
 
 def _acquire(descriptor: int, folder: Path) -> None:
     deadline_s = time.monotonic() + WAIT_S
-    while not _is_acquired(descriptor):
-        if time.monotonic() >= deadline_s:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            raise IndexBusy(
-                f"index busy (pid {holder}): another minisearch is writing to {folder}: "
-                f"wait until it has finished"
-            )
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline_s:
+                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+                raise IndexBusy(
+                    f"index busy (pid {holder}): another minisearch is writing to {folder}: "
+                    f"wait until it has finished"
+                ) from error
         time.sleep(_POLL_S)
-
-
-def _is_acquired(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _no_lock(folder: Path, error: OSError) -> IndexNotWritable:
