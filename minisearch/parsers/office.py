@@ -137,6 +137,11 @@ def attribute(element: Element | None, name: str, default: str = "") -> str:
     return next((value for key, value in element.items() if local_name(key) == name), default)
 
 
+def whole_number(words: str, otherwise: int = 0) -> int:
+    """The number that the words of an attribute are; ``otherwise`` for what is none, or has many digits."""
+    return int(words) if words.isdecimal() and len(words) < 8 else otherwise
+
+
 def reference(element: Element, name: str = "id") -> str:
     """The id of the part that an element refers to; the element may have an ``id`` of its own, too."""
     suffix = f"relationships}}{name}"

@@ -22,6 +22,7 @@ from minisearch.types import Document, Heading
 
 RULE = re.compile(r"^([!-/:-@[-`{-~])\1*[ \t]*$", re.MULTILINE)
 
+OVERLINED = re.compile(r"(\S+)[ \t]*\n(?P<title>[^\n]*)\n(?P<below>\1)[ \t]*$", re.MULTILINE)
 # Lines at the margin that begin something else, so that a rule below them is no underline: bullets,
 # fields, line blocks, doctests, explicit markup.  "1. Words" is a title when it is underlined.
 NOT_TITLE = re.compile(
@@ -146,24 +147,17 @@ def _underlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, s
 
 def _overlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, str] | None:
     """Start, end and words of the title between this rule and the same rule two lines below."""
-    end = _line_end(flat, rule.end() + 1)
-    title = flat[rule.end() + 1 : end].strip()
-    below = flat[end + 1 : _line_end(flat, end + 1)].rstrip()
-    mark = rule.group().rstrip()
-    if not title or RULE.match(title) or below != mark or not _can_begin(flat, rule.start(), floor):
+    found = OVERLINED.match(flat, rule.start())
+    title = found["title"].strip() if found else ""
+    if not found or not title or RULE.match(title) or not _can_begin(flat, rule.start(), floor):
         return None
-    return (rule.start(), end + 1 + len(below), title) if _is_long_enough(mark, title) else None
+    return (rule.start(), found.end("below"), title) if _is_long_enough(found["below"], title) else None
 
 
 def _can_begin(flat: str, start: int, floor: int) -> bool:
     """Whether a title may begin here: the line above does not continue."""
     above = flat.rfind("\n", 0, max(start - 1, 0)) + 1
     return start <= floor + 1 or ENDED.match(flat, above, start - 1) is not None
-
-
-def _line_end(flat: str, start: int) -> int:
-    end = flat.find("\n", start)
-    return end if end >= 0 else len(flat)
 
 
 def _is_long_enough(mark: str, title: str) -> bool:
