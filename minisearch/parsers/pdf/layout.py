@@ -18,7 +18,7 @@ from math import inf
 from statistics import median
 
 from minisearch.parsers.pdf.page import HYPHEN, MAX_GAP, SAME_WORD, PageText, TextLine
-from minisearch.text import EAST_ASIAN, HANGUL, LEADER, STOP_WORDS, has_dots, short_leaders, stem
+from minisearch.text import EAST_ASIAN, HANGUL, LEADER, STOP_WORDS, has_dots, short_leaders
 
 Lines = Sequence[TextLine]
 
@@ -325,7 +325,6 @@ class _Vocabulary:
         self.hyphenated = set(HYPHENATED.findall(text))
         found = WORD.findall(text)
         self.words = set(found)
-        self.stems = {stem(word) for word in self.words}
         self.is_english = sum(word in STOP_WORDS for word in found) > MIN_ENGLISH * len(found)
         self.min_known = bisect(SIZES, len(self.words))  # halves that must stand elsewhere
 
@@ -348,7 +347,7 @@ class _Vocabulary:
         before, after = before.lower(), after.lower()
         if f"{before}-{after}" in self.hyphenated:
             return True
-        if stem(before + after) in self.stems or min(len(before), len(after)) < MIN_HALF:
+        if before + after in self.words or min(len(before), len(after)) < MIN_HALF:
             return False
         n_known = sum(half in self.words or half in STOP_WORDS for half in (before, after))
         is_likely = self.is_english and not PREFIX.match(before) and not SUFFIX.match(after)
