@@ -19,7 +19,7 @@ from minisearch.parsers.source import Block, Edit, outermost_first
 from minisearch.parsers.tables import Cell, Row, labels_by_position, row_text
 from minisearch.text import LIST_MARKER
 
-LINE = re.compile(r"([ \t]*)([^\n]*)(?:\n|\Z)")
+LINE = re.compile(r"([ \t]*)([^\n]*)")
 ITEM = re.compile(rf"(?:{LIST_MARKER}|#\.)(?:[ \t]|$)|\.\.(?:[ \t]|$)")
 # A line that continues the paragraph above it, though it is indented less, starts with none of these.
 OPENING = re.compile(r"#{1,6}(?:[ \t]|$)|`{3}|~{3}|[|<>]|(?:=+|-+|\*+)[ \t]*$")
@@ -31,8 +31,8 @@ def blocks(
 ) -> tuple[Block, ...]:
     r"""The blocks of a text whose line breaks are ``\n``, with those of its tables.
 
-    Nothing is looked for in ``regions`` (ascending).  ``is_lazy`` where a line without indentation may
-    continue the paragraph of an item, as in Markdown.
+    Nothing is looked for in ``regions``, which begin with a line.  ``is_lazy`` where a line without
+    indentation may continue the paragraph of an item, as in Markdown.
     """
     of_tables = (block for table in tables for block in table.blocks())
     return outermost_first([*_indented(flat, regions, is_lazy), *of_tables])
@@ -65,19 +65,13 @@ def _indented(flat: str, regions: Iterable[Block], is_lazy: bool) -> Iterator[Bl
 
 def _lines(flat: str, regions: Iterable[Block]) -> Iterator[tuple[int, int, int, str]]:
     """Start, end, indentation and words of each line; a region counts as one line."""
-    waiting = iter([*regions, (len(flat) + 1, 0)])
-    region = next(waiting)
+    ends = dict(regions)
     position = 0
     while position < len(flat):
         line = LINE.match(flat, position)
         assert line  # it matches an empty line too
-        end = line.end(2)
-        while region[1] <= position and region[0] < len(flat):
-            region = next(waiting)
-        position = line.end()
-        if line.start() <= region[0] <= end:
-            end = max(end, region[1])
-            position = max(position, flat.find("\n", end) + 1 or len(flat))
+        end = max(line.end(2), ends.get(position, 0))
+        position = flat.find("\n", end) + 1 or len(flat)
         yield line.start(), end, len(line[1].expandtabs(TAB_WIDTH)), line[2]
 
 

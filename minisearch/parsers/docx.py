@@ -26,7 +26,15 @@ from minisearch.parsers.contents import (
     words_of,
 )
 from minisearch.parsers.docx_styles import Styles
-from minisearch.parsers.office import Package, attribute, child, children, figure_pieces, is_description
+from minisearch.parsers.office import (
+    Package,
+    attribute,
+    child,
+    children,
+    figure_pieces,
+    is_description,
+    whole_number,
+)
 from minisearch.text import A_LETTER
 
 # Properties, deleted text, and the instructions of fields.
@@ -52,9 +60,9 @@ def extract(data: bytes) -> dict[str, Any]:
     styles = Styles(package, main)
     body = _Reader(package, main, styles, dict(_asides(package, main, styles)))
     headers = _once(package, main, styles, "header")
-    pieces = body.read(package.root(main))
-    contents.pages.append([*headers, *pieces, *_once(package, main, styles, "footer")])
-    contents.count("embedded documents left out", body.n_left_out)
+    root = package.root(main)
+    contents.pages.append([*headers, *body.read(root), *_once(package, main, styles, "footer")])
+    contents.count("embedded documents left out", [*map(tag_name, root.iter())].count("altChunk"))
     return contents.as_json()
 
 
@@ -122,7 +130,6 @@ class _Reader:
         self._is_placeholder = False  # within a form field that only shows what to fill in
         self._is_counted = asides is not None  # only the paragraphs of the body are
         self._n_paragraphs = self._n_texts = 0
-        self.n_left_out = 0
         self._handlers: dict[str, Callable[[Element], None]] = {
             "p": self._paragraph,
             "t": self._words,
@@ -137,7 +144,6 @@ class _Reader:
             "sym": self._symbol,
             "ruby": self._ruby,
             "ddList": self._choice,
-            "altChunk": self._count_left_out,
             "chart": self._figure,
             "relIds": self._figure,
             **dict.fromkeys(("footnoteReference", "endnoteReference", "commentReference"), self._aside),
@@ -268,9 +274,6 @@ class _Reader:
     def _aside(self, element: Element) -> None:
         self._flow.after += self._asides.get(f"{tag_name(element)} {attribute(element, 'id')}", [])
 
-    def _count_left_out(self, _: Element) -> None:
-        self.n_left_out += 1
-
     def _figure(self, element: Element) -> None:
         for piece in figure_pieces(self._package, self._part, element):
             self._flow.after += map(text_piece, piece["text"].split("\n")) if "text" in piece else [piece]
@@ -354,4 +357,4 @@ def _has_structure(pieces: Pieces) -> bool:
 def _span(element: Element, *path: str, otherwise: int = 1) -> int:
     """How many columns an element takes."""
     value = attribute(child(element, *path), "val")
-    return min(int(value), MAX_SPAN) if value.isdecimal() and len(value) < 10 else otherwise
+    return min(whole_number(value, otherwise), MAX_SPAN)

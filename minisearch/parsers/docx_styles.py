@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
-from minisearch.parsers.office import Package, attribute, child, children
+from minisearch.parsers.office import Package, attribute, child, children, whole_number
 
 DEPTHS = set("012345678")
 HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
@@ -121,7 +121,7 @@ class Numbering:
 
 def _start(level: Element | None, restart: str | None = None) -> int:
     start = restart or attribute(child(level, "start"), "val", "1")
-    return int(start) if start.isdecimal() and len(start) < 10 else 1
+    return whole_number(start, 1)
 
 
 def _formatted(levels: dict[str, Element], counts: list[int | None], depth: int, is_legal: bool) -> str:

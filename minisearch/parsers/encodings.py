@@ -147,9 +147,11 @@ META = re.compile(
 )
 CSS = re.compile(rb'@charset "([\w.:+-]{1,40})";')
 MAIL = re.compile(rb"""^(?:Content-Type:|[ \t])[^\r\n]{0,200}?charset="?([\w.:+-]{1,40})""", re.I | re.M)
-CODING = re.compile(rb"[ \t\f]*#.{0,200}?coding[:=][ \t]*([\w.-]{1,40})")  # PEP 263
-EMACS = re.compile(rb"[^\r\n]{0,100}-\*-.{0,200}?\bcoding:[ \t]*([\w.-]{1,40}).{0,200}?-\*-")
-VIM = re.compile(rb"(?:^|\s)(?:vim?|ex):.{0,200}?\b(?:fileencoding|fenc)=([\w.-]{1,40})", re.MULTILINE)
+# In the first two lines of source, as Python (PEP 263), Emacs and Vim read it.
+CODING = re.compile(
+    rb"^[^\r\n]{0,100}?(?:#|-\*-|\bvim?:|\bex:).{0,200}?(?:coding[:=]|\bfenc=)[ \t]*([\w.-]{1,40})",
+    re.MULTILINE,
+)
 MAX_DECLARED = 20
 
 
@@ -158,13 +160,13 @@ def declared_labels(data: bytes, format_: str) -> list[str]:
     head = data[:SNIFF_BYTES]
     if format_ == "email":
         found = list(dict.fromkeys(MAIL.findall(data)))[:MAX_DECLARED]
-    elif declared := XML.match(head) or CSS.match(head) or (META.search(head) if format_ == "html" else None):
-        found = [declared[1]]
     else:
-        lines = head.splitlines()[:2] if format_ in ("code", "text") else []
-        matches = [CODING.match(line) or EMACS.match(line) for line in lines]
-        matches += [VIM.search(b"\n".join([*lines[:1], *data[-1000:].splitlines()[-5:]]))] if lines else []
-        found = [match[1] for match in matches if match][:1]
+        declared = XML.match(head) or CSS.match(head)
+        if format_ == "html":
+            declared = declared or META.search(head)
+        elif format_ in ("code", "text"):
+            declared = declared or CODING.search(b"\n".join(head.splitlines()[:2]))
+        found = [declared[1]] if declared else []
     # Emacs adds the line breaks: latin-1-unix.
     return [re.sub("-(unix|dos|mac)$", "", label.decode("ascii", "replace")) for label in found]
 

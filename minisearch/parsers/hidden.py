@@ -1,6 +1,6 @@
 """Which elements of an HTML page nobody sees: by attribute, inline style, or a simple rule of a style sheet.
 
-Tags go in as they come, whether the text at this place is hidden comes out.  What opens at a click
+Tags go in, in their order; whether the text after each is hidden comes out.  What opens at a click
 (<details>) and what only speech leaves out (aria-hidden) is seen; <noscript> is not.
 """
 
@@ -29,8 +29,8 @@ SHOWN, SOFT, HARD = 0, 1, 2  # what is hidden softly may show elements inside
 class Hiding:
     """The open elements from the outermost hidden one on, and the rules of style sheets."""
 
-    def __init__(self, rules: dict[str, int | None] | None = None) -> None:
-        self.rules = {} if rules is None else rules
+    def __init__(self) -> None:
+        self.rules: dict[str, int | None] = {}  # the states by selectors
         self._open: list[tuple[str, int]] = []
         self._n_outside: Counter[str] = Counter()
 
@@ -73,7 +73,7 @@ class Hiding:
             return HARD
         if not self.rules and "style" not in tag.lower():
             return None
-        attributes = {one[1].lower(): one[2] or one[3] or one[4] or "" for one in ATTRIBUTE.finditer(tag)}
+        attributes = attributes_of(tag)
         declared = _declared(attributes.get("style", ""))
         if declared.get("mso-hide") == "all" and name != "a":  # a link may have another form for Outlook
             return HARD
@@ -102,6 +102,11 @@ class Hiding:
                 found = filter(SELECTOR.fullmatch, map(str.strip, selectors.split(",")))
                 self.rules |= dict.fromkeys(found, _state(declared))
             depth = max(depth - 1, 0)
+
+
+def attributes_of(tag: str) -> dict[str, str]:
+    """The attributes of a tag that have values, by names in lower case; references are not decoded."""
+    return {one[1].lower(): one[2] or one[3] or one[4] or "" for one in ATTRIBUTE.finditer(tag)}
 
 
 def _declared(style: str) -> dict[str, str]:

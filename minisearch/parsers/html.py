@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 
-from minisearch.parsers.hidden import ATTRIBUTE, UNSEEN, Hiding
+from minisearch.parsers.hidden import UNSEEN, Hiding, attributes_of
 from minisearch.parsers.source import MAX_TITLE, Block, DocumentBuilder, Source, top_title
 from minisearch.parsers.tables import Cell, Row, labels_by_position
 from minisearch.text import A_LETTER
@@ -141,11 +141,8 @@ class _Page(DocumentBuilder):
 
     def _meta(self, start: int, end: int) -> None:
         """Add ``<meta name=... content=...>`` as a field; keywords are a list, separated by commas."""
-        attributes = {
-            found[1].lower(): _unescaped(found[2] or found[3] or found[4] or "")
-            for found in ATTRIBUTE.finditer(self.html, start, end)
-        }
-        name, content = attributes.get("name", ""), attributes.get("content", "")
+        attributes = attributes_of(self.html[start:end])
+        name, content = (_unescaped(attributes.get(one, "")) for one in ("name", "content"))
         if name.strip().lower() == "keywords":
             self.fields.add_all(name, filter(None, map(str.strip, content.split(","))))
         elif content:

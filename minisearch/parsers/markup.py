@@ -137,7 +137,7 @@ def _headings(language: _Language, flat: str, start: int, end: int) -> Iterator[
 
 
 def _edits(language: _Language, flat: str, spans: list[tuple[int, int]]) -> Iterator[Edit]:
-    """Without what stands before the text, the fences of code, and markup outside of it."""
+    """Edits that remove what stands before the text, the fences around code, and markup outside of code."""
     reached = 0
     for start, end in spans:
         if fences := list(language.fence.finditer(flat, reached, start)):
@@ -150,10 +150,8 @@ def _edits(language: _Language, flat: str, spans: list[tuple[int, int]]) -> Iter
             if found.lastgroup or not found.lastindex:
                 words = {"item": "- ", "rule": found[0].replace("+", "|")}.get(found.lastgroup or "", "")
                 yield *found.span(), words
-                continue
-            if found.start() < first:
+            else:
                 yield found.start(), first, ""
-            if last < found.end():
                 yield last, found.end(), ""
         reached = end
 

@@ -1,7 +1,7 @@
 """OpenDocument: texts, spreadsheets and presentations, as LibreOffice writes them.
 
 The paragraphs of a text are numbered, and a footnote or comment follows its paragraph.  Each sheet is a page
-with its rows as they are shown, each slide one with its notes.  Deleted text is left out.
+whose cells have the words that are shown; each slide is a page with its notes.  Deleted text is left out.
 https://docs.oasis-open.org/office/OpenDocument/v1.3/
 """
 
@@ -23,7 +23,7 @@ from minisearch.parsers.contents import (
     text_piece,
     words_of,
 )
-from minisearch.parsers.office import attribute, child, children, is_description, optional_root
+from minisearch.parsers.office import attribute, child, children, is_description, optional_root, whole_number
 
 AUTHOR = "initial-creator"  # "creator" is who changed it last
 PROPERTIES = {"creator": "author", AUTHOR: "author", "creation-date": "created", "date": "modified"}
@@ -102,7 +102,7 @@ class _Reader:
             self._end_paragraph()
             self._add_inner(element)
             level = attribute(element, "outline-level", "1")
-            self._end_paragraph(_number(level) if name == "h" else 0)
+            self._end_paragraph(whole_number(level, 1) if name == "h" else 0)
         elif name == "table":
             self._end_paragraph()
             tall: dict[int, int] = {}
@@ -173,7 +173,7 @@ def _sheets(content: bytes) -> Iterator[Pieces]:
         row = _row(_Reader(), element, tall)
         while row and not row[-1]:
             row.pop()
-        n_rows = _number(attribute(element, "number-rows-repeated", "1"))
+        n_rows = whole_number(attribute(element, "number-rows-repeated"), 1)
         if row:
             rows += [row] * min(n_rows, MAX_REPEATED)
             lines += range(number, number + min(n_rows, MAX_REPEATED))
@@ -198,15 +198,10 @@ def _row(reader: _Reader, row: Element, tall: dict[int, int]) -> Cells:
     for cell in row:
         words = " ".join(words_of(reader.read(cell)).split())
         words = words or next(filter(None, (attribute(cell, name) for name in VALUES)), "")
-        n_rows = _number(attribute(cell, "number-rows-spanned", "1"))
-        for _ in range(min(_number(attribute(cell, "number-columns-repeated", "1")), MAX_REPEATED)):
+        n_rows = whole_number(attribute(cell, "number-rows-spanned"), 1)
+        for _ in range(min(whole_number(attribute(cell, "number-columns-repeated"), 1), MAX_REPEATED)):
             n_covered = tall.get(len(cells), 0)
             is_covered = tag_name(cell) == "covered-table-cell" and not words
             tall[len(cells)] = max(n_rows, n_covered) - 1
             cells.append(words if not is_covered else None if n_covered > 0 else LEFT)
     return cells
-
-
-def _number(value: str) -> int:
-    """A number of rows, columns or levels; 1 for what is none."""
-    return int(value) if value.isdecimal() and len(value) < 8 else 1

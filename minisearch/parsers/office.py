@@ -137,6 +137,11 @@ def attribute(element: Element | None, name: str, default: str = "") -> str:
     return next((value for key, value in element.items() if local_name(key) == name), default)
 
 
+def whole_number(words: str, otherwise: int = 0) -> int:
+    """The number that the words of an attribute are; ``otherwise`` for what is none, or has many digits."""
+    return int(words) if words.isdecimal() and len(words) < 8 else otherwise
+
+
 def reference(element: Element, name: str = "id") -> str:
     """The id of the part that an element refers to; the element may have an ``id`` of its own, too."""
     suffix = f"relationships}}{name}"
@@ -390,14 +395,10 @@ def _series(element: Element, is_1904: bool) -> Iterator[Series]:
 
 
 def _table(series: list[Series]) -> Rows:
-    table: dict[int, list[str]] = {}
-    for column, (categories, _, values) in enumerate(series, 1):
-        for index, words in categories.items():
-            row = table.setdefault(index, [""] * (len(series) + 1))
-            row[0] = row[0] or words
-        for index, words in values.items():
-            table.setdefault(index, [""] * (len(series) + 1))[column] = words
-    return [["", *(name for _, name, _ in series)], *(table[index] for index in sorted(table))]
+    names = {index: name for categories, _, _ in series for index, name in categories.items()}
+    indexes = sorted(names.keys() | {index for _, _, values in series for index in values})
+    rows = [[names.get(index, ""), *(values.get(index, "") for _, _, values in series)] for index in indexes]
+    return [["", *(name for _, name, _ in series)], *rows]
 
 
 def _points(series: Element, is_1904: bool, *names: str) -> Points:

@@ -22,6 +22,7 @@ from minisearch.types import Document, Heading
 
 RULE = re.compile(r"^([!-/:-@[-`{-~])\1*[ \t]*$", re.MULTILINE)
 
+OVERLINED = re.compile(r"(\S+)[ \t]*\n(?P<title>[^\n]*)\n(?P<below>\1)[ \t]*$", re.MULTILINE)
 # Lines at the margin that begin something else, so that a rule below them is no underline: bullets,
 # fields, line blocks, doctests, explicit markup.  "1. Words" is a title when it is underlined.
 NOT_TITLE = re.compile(
@@ -146,13 +147,11 @@ def _underlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, s
 
 def _overlined(flat: str, rule: re.Match[str], floor: int) -> tuple[int, int, str] | None:
     """Start, end and words of the title between this rule and the same rule two lines below."""
-    end = _line_end(flat, rule.end() + 1)
-    title = flat[rule.end() + 1 : end].strip()
-    below = flat[end + 1 : _line_end(flat, end + 1)].rstrip()
-    mark = rule.group().rstrip()
-    if not title or RULE.match(title) or below != mark or not _can_begin(flat, rule.start(), floor):
+    found = OVERLINED.match(flat, rule.start())
+    title = found["title"].strip() if found else ""
+    if not found or not title or RULE.match(title) or not _can_begin(flat, rule.start(), floor):
         return None
-    return (rule.start(), end + 1 + len(below), title) if _is_long_enough(mark, title) else None
+    return (rule.start(), found.end("below"), title) if _is_long_enough(found["below"], title) else None
 
 
 def _can_begin(flat: str, start: int, floor: int) -> bool:
@@ -161,11 +160,6 @@ def _can_begin(flat: str, start: int, floor: int) -> bool:
     return start <= floor + 1 or ENDED.match(flat, above, start - 1) is not None
 
 
-def _line_end(flat: str, start: int) -> int:
-    end = flat.find("\n", start)
-    return end if end >= 0 else len(flat)
-
-
 def _is_long_enough(mark: str, title: str) -> bool:
-    """Whether a rule is an underline: four marks, or as wide as the title."""
+    """Whether a rule has four marks, or is as wide as the title; wide letters count twice."""
     return len(mark) >= 4 or len(mark) >= sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in title)

@@ -167,38 +167,39 @@ def header_of(sample: Sequence[Sequence[str]]) -> tuple[int, Sequence[str]]:
     A name over several columns is joined with those in the row below.
     """
     n_filled = [sum(bool(cell.strip()) for cell in row) for row in sample]
-    narrow: list[int] = []
+
+    def names(number: int) -> Sequence[str]:
+        return _names(sample[number], sample[number + 1 :])
+
+    def is_above_values(number: int) -> bool:
+        return any(map(_is_of_values, _columns(sample[number], sample[number + 1 :])))
+
+    candidates: list[int] = []
     for number, row in enumerate(sample[:-1]):
         below = sorted(filter(None, n_filled[number + 1 :])) or [0]
         n_most = below[(len(below) - 1) // 2]
         n_first_empty = next((i for i, cell in enumerate(row) if cell.strip()), 0)
         if n_filled[number] and n_filled[number] + min(n_first_empty, 1) >= n_most:
-            names = _names(row, sample[number + 1 :])
-            second = _names(sample[number + 1], sample[number + 2 :]) if sample[number + 2 :] else []
+            second = names(number + 1) if number + 2 < len(sample) else []
             if second and any(one and one == beside for one, beside in pairwise(row)):
                 pairs = zip_longest(row, second, fillvalue="")
                 return number + 1, [" ".join(dict.fromkeys(filter(None, pair))) for pair in pairs]
             wide = next((i for i in range(number + 1, len(sample) - 1) if n_filled[i] >= n_most), number)
-            if wide > number and _is_like_title(row) and len(set(sample[wide])) == len(sample[wide]):
-                second = _names(sample[wide], sample[wide + 1 :])
-                if second and _is_above_values(second, sample[wide + 1 :]):
-                    return wide, second
-            if not narrow or (names and _is_above_values(row, sample[number + 1 :])):
-                return (number, names) if names else (0, [])
+            is_title = _is_like_title(row) and len(set(sample[wide])) == len(sample[wide])
+            if wide > number and is_title and names(wide) and is_above_values(wide):
+                return wide, names(wide)
+            if not candidates or (names(number) and is_above_values(number)):
+                candidates = [number]
             break
         if n_filled[number] and (2 * n_filled[number] > n_most or n_first_empty + n_filled[number] >= n_most):
-            narrow.append(number)
-    names = _names(sample[narrow[0]], sample[narrow[0] + 1 :]) if len(narrow) == 1 else []
-    return (narrow[0], names) if names else (0, [])
+            candidates.append(number)
+    found = names(candidates[0]) if len(candidates) == 1 else []
+    return (candidates[0], found) if found else (0, [])
 
 
 def _is_like_title(row: Sequence[str]) -> bool:
     """Whether a row may be a line of words with commas: a comment, "Report: x", or with a year."""
     return row[0].startswith("#") or any(": " in cell or YEAR.fullmatch(cell.strip()) for cell in row)
-
-
-def _is_above_values(row: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
-    return any(map(_is_of_values, _columns(row, body)))
 
 
 def _names(header: Sequence[str], body: Sequence[Sequence[str]]) -> Sequence[str]:
@@ -227,7 +228,7 @@ def _names(header: Sequence[str], body: Sequence[Sequence[str]]) -> Sequence[str
 
 
 def _columns(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The cells below each cell of a row."""
+    """For each cell of a header, the cells below it."""
     return [[row[i].strip() for row in body if i < len(row)] for i in range(len(header))]
 
 
@@ -277,7 +278,7 @@ def _spread(row: Sequence[str]) -> list[str]:
 
 
 def _labelled(row: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The labels and the words of the cells of a row."""
+    """The labels and the words of the cells of a row, without those marked LEFT."""
     starts = [i for i, cell in enumerate(row) if cell != LEFT]
     names = names if len(starts) > 1 or len(row) == 1 else []
     of_cells = [filter(None, names[start:end]) for start, end in pairwise([*starts, len(row)])]
@@ -285,8 +286,8 @@ def _labelled(row: Sequence[str], names: Sequence[str]) -> tuple[list[str], list
     return labels, [row[start] for start in starts]
 
 
-# --- tables in HTML --------------------------------------------------------------------------------------
-# A table without a header, or with one column, may be the layout of a page, and gets no labels.
+# --- tables whose cells span columns and rows --------------------------------------------------------------
+# A table of HTML without a header, or with one column, may be the layout of a page, and gets no labels.
 
 MAX_COLUMNS = 100  # cells beyond them have no label, so that the cost of a row is bounded
 # Cells of several rows are repeated in each, in total at most this many times the words of their table.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sized
+from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -23,6 +23,7 @@ from minisearch.parsers.office import (
     format_number,
     number_format,
     shapes,
+    whole_number,
 )
 from minisearch.text import A_LETTER
 
@@ -82,7 +83,7 @@ class _Workbook:
                 texts = (" ".join(HEADER_CODE.sub(" ", one.text or "").split()) for one in element)
                 headers |= dict.fromkeys(filter(A_LETTER.search, texts))
             else:
-                number = _row_number(element.get("r", "")) or number + 1
+                number = whole_number(element.get("r", "")) or number + 1
                 if row := self._row(element):
                     rows.append(row)
                     numbers.append(number)
@@ -119,20 +120,15 @@ class _Workbook:
         if not value:
             return ""
         if kind == "n":
-            style = cell.get("s", "0")
-            format_ = self._formats[int(style)] if _is_index(style, self._formats) else ""
+            format_ = _item(self._formats, cell.get("s", "0")) or ""
             return format_number(value, format_, is_1904=self._is_1904)
         if kind == "s":
-            return self._shared_string(value)
+            words = _item(self._strings, value)
+            self.n_lost += words is None
+            return (words or "").strip()
         if kind == "b":
             return str(value == "1")
         return _unescaped(value).strip()
-
-    def _shared_string(self, index: str) -> str:
-        if _is_index(index, self._strings):
-            return self._strings[int(index)].strip()
-        self.n_lost += 1
-        return ""
 
     def _add_comments(self, page: Pieces, part: str) -> None:
         """Add comments; where a cell has a thread, not the copy that older programs show."""
@@ -146,12 +142,13 @@ class _Workbook:
                     elif tag_name(comment) != "comment" or place in threaded:
                         continue
                     if words := _text(comment).strip():
-                        line = _row_number(place.lstrip(ascii_uppercase))
+                        line = whole_number(place.lstrip(ascii_uppercase))
                         page.append(text_piece(f"Comment on {place}: {words}", line=line))
 
 
-def _is_index(words: str, values: Sized) -> bool:
-    return words.isdecimal() and len(words) < 12 and int(words) < len(values)
+def _item(values: Sequence[str], index: str) -> str | None:
+    is_index = index.isdecimal() and len(index) < 12 and int(index) < len(values)
+    return values[int(index)] if is_index else None
 
 
 def _text(element: Element) -> str:
@@ -177,13 +174,13 @@ def _formats(styles: Element) -> list[str]:
         for one in children(styles, "numFmts", "numFmt")
     }
     ids = [attribute(one, "numFmtId", "0") for one in children(styles, "cellXfs", "xf")]
-    return [number_format(int(id_[:9]) if id_.isdecimal() else 0, own.get(id_, "")) for id_ in ids]
+    return [number_format(whole_number(id_), own.get(id_, "")) for id_ in ids]
 
 
 def _merged(reference: str) -> list[Area]:
     """The area of a merged cell, such as "A3:B5"; nothing for what is none."""
     first, _, last = reference.partition(":")
-    top, bottom = (_row_number(place.lstrip(ascii_uppercase)) for place in (first, last))
+    top, bottom = (whole_number(place.lstrip(ascii_uppercase)) for place in (first, last))
     left, right = _column(first), _column(last)
     return [(top, bottom, left, right)] if 0 < top <= bottom and 0 <= left <= right else []
 
@@ -203,11 +200,6 @@ def _fill(rows: list[dict[int, str]], numbers: list[int], used: list[int], merge
         words = rows[start].get(left, "") if start < after and numbers[start] == top else ""
         for row in rows[start : after if start else 1] if words else ():
             row |= dict.fromkeys(columns, LEFT) | {left: words} | row
-
-
-def _row_number(words: str) -> int:
-    """The number of a row; 0 for what is none."""
-    return int(words) if words.isdecimal() and len(words) < 8 else 0
 
 
 def _column(place: str) -> int:

@@ -18,7 +18,7 @@ from math import inf
 from statistics import median
 
 from minisearch.parsers.pdf.page import HYPHEN, MAX_GAP, SAME_WORD, PageText, TextLine
-from minisearch.text import EAST_ASIAN, HANGUL, LEADER, STOP_WORDS, has_dots, short_leaders, stem
+from minisearch.text import EAST_ASIAN, HANGUL, LEADER, STOP_WORDS, has_dots, short_leaders
 
 Lines = Sequence[TextLine]
 
@@ -290,7 +290,7 @@ SUFFIX = re.compile(
 )
 AND = {"and", "bis", "et", "o", "oder", "or", "ou", "to", "und", "y"}  # "pre- and post-war"
 MIN_HALF = 3  # letters
-SIZES = [300, 2_000]  # different words, from which on one half of a word or both should stand elsewhere
+SIZES = [300, 2_000]  # different words; from each number on, one more half must stand elsewhere
 MIN_ENGLISH = 0.2  # of the words are English stop words
 
 
@@ -325,9 +325,8 @@ class _Vocabulary:
         self.hyphenated = set(HYPHENATED.findall(text))
         found = WORD.findall(text)
         self.words = set(found)
-        self.stems = {stem(word) for word in self.words}
         self.is_english = sum(word in STOP_WORDS for word in found) > MIN_ENGLISH * len(found)
-        self.min_known = bisect(SIZES, len(self.words))  # halves that stand elsewhere
+        self.min_known = bisect(SIZES, len(self.words))  # halves that must stand elsewhere
 
     def unbroken(self, text: str) -> str:
         """The text with each broken word whole, with or without its hyphen."""
@@ -348,7 +347,7 @@ class _Vocabulary:
         before, after = before.lower(), after.lower()
         if f"{before}-{after}" in self.hyphenated:
             return True
-        if stem(before + after) in self.stems or min(len(before), len(after)) < MIN_HALF:
+        if before + after in self.words or min(len(before), len(after)) < MIN_HALF:
             return False
         n_known = sum(half in self.words or half in STOP_WORDS for half in (before, after))
         is_likely = self.is_english and not PREFIX.match(before) and not SUFFIX.match(after)

@@ -75,10 +75,8 @@ def read_page(page: PdfPage, text_page: PdfTextPage) -> PageText:
     left, found.bottom, right, found.top = characters.turned(page.get_bbox())
     seen: dict[str, list[complex]] = {}  # where a text stands
     for line in _lines(text, characters):
-        start, length = (
-            complex(line.left, line.top),
-            abs(complex(line.right - line.left, line.bottom - line.top)),
-        )
+        start, end = complex(line.left, line.top), complex(line.right, line.bottom)
+        length = abs(end - start)
         is_tiny = line.size < MIN_SIZE and 0 < length < MIN_SIZE * len(line.text)
         is_outside = max(line.left, line.right) <= left or min(line.left, line.right) >= right
         low, high = min(line.top, line.bottom), max(line.top, line.bottom) + line.size
@@ -150,7 +148,7 @@ def _with_accents(text: str, characters: _Characters) -> str:
 
 WHITE = 250  # of 255, in each colour
 MAX_OBJECTS = 20_000
-MAX_BELOW = 200  # objects that are looked at, whether they lie below a text
+MAX_BELOW = 200  # objects compared with a text, to find whether they lie below it
 PICTURES = {pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_SHADING, pdfium.FPDF_PAGEOBJ_FORM}
 _Colour = tuple[ctypes.c_uint, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint]
 
