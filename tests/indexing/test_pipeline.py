@@ -67,11 +67,11 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
-    """Twelve files of twenty tokens each, so that three fill a window."""
+    """Twelve files of twenty tokens each, with the title, so that three fill a window."""
     folder = tmp_path / "docs"
     folder.mkdir()
     for number in range(12):
-        (folder / f"{number:02}.txt").write_text(" ".join([*WORDS[:10], f"number{number}", *WORDS[:9]]))
+        (folder / f"{number:02}.txt").write_text(" ".join([*WORDS[:10], f"number{number}", *WORDS[:8]]))
     return folder
 
 
@@ -431,10 +431,10 @@ def test_a_reader_that_fails_costs_its_file_and_not_the_run(tmp_path, monkeypatc
 
     parse = reading.parse
 
-    def failing(path, data):
+    def failing(path, data, **options):
         if path.endswith("b.md"):
             raise ZeroDivisionError("a mistake of ours")
-        return parse(path, data)
+        return parse(path, data, **options)
 
     for name in "abc":
         (tmp_path / f"{name}.md").write_text(f"Text {name}.")
