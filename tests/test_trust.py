@@ -386,6 +386,9 @@ def test_no_document_is_looked_at_by_a_name_that_leads_out(
         ((*row, _),) = store._connection.rows(f"select {DOCUMENT_COLUMNS} from documents")
         path = os.fsencode(name)
         store._connection.write("update documents set path = ?, crc32 = ?", [path, row_crc32(path, *row)])
+        shown = "line, end_line, page, heading, text, title, anchors"
+        for id_, *row in store._connection.rows(f"select id, {shown} from chunks"):  # forged as a whole
+            store._connection.write("update chunks set crc32 = ? where id = ?", [row_crc32(path, *row), id_])
         stamp, location = store.stamps([1])[1], IndexLocation(project.index)
         trusted = trusted_paths(Manifest.read(store, location.folder).trusted, location)
     is_link = (project.folder / name).is_symlink()  # its target is looked at, to see where it leads

@@ -117,21 +117,18 @@ AFTER_PASSWORD = re.compile(f"{ASSIGNED}{QUOTE}?{SHORT_VALUE}")
 AFTER_PASS = re.compile(f"(?![A-Za-z]){ASSIGNED}{QUOTE}?{SHORT_VALUE}")
 # Only quoted: "Pass: C01X00T47" is a passport's.
 AFTER_PASS_QUOTED = re.compile(f"(?![A-Za-z]){ASSIGNED}{QUOTE}{SHORT_VALUE}")
-# The value of an option, in quotes or not, and what follows the name of a user.
-AFTER_OPTION = re.compile(rf"[ \t]{{1,4}}{QUOTE}?{SHORT_VALUE}")
 AFTER_QUOTE = re.compile(rf"[ \t]{{1,4}}{QUOTE}{SHORT_VALUE}")
+AFTER_OPTION = re.compile(rf"[ \t]{{1,4}}{QUOTE}?{SHORT_VALUE}")
 AFTER_LOGIN = re.compile(rf"[ \t]{{1,8}}\S{{1,100}}\s{{1,20}}password[ \t]{{1,8}}{SHORT_VALUE}")
 AFTER_PORT = re.compile(rf"[^\s:]{{1,64}}:[^\s:]{{1,64}}:{SHORT_VALUE}")
 BEFORE_OPTION = r"[^\n|;&]{0,200}?[ \t]"
 AFTER_CURL = re.compile(rf"{BEFORE_OPTION}(?:-u|--user)[ \t=]?{QUOTE}?[^\s:\"']{{1,64}}:{SHORT_VALUE}")
 AFTER_MYSQL = re.compile(rf"{BEFORE_OPTION}-p{QUOTE}?{SHORT_VALUE}")
 AFTER_PROGRAM = re.compile(rf"{BEFORE_OPTION}-[pa][ \t]{{0,4}}{QUOTE}?{SHORT_VALUE}")
-BASE64 = "(?P<secret>[A-Za-z0-9+/=_-]"
-AFTER_AUTH = re.compile(rf"{SPACE}:{SPACE}\"{BASE64}{{8,500}})")
-AFTER_BASIC = re.compile(rf"{BASE64}{{8,500}})")
-AFTER_KEY_DATA = re.compile(rf"[\"']?{SPACE}:{SPACE}[\"']?{BASE64}{{64,20000}})")
+BASE64 = "[A-Za-z0-9+/=_-]"
+LOGIN_IN_BASE64 = rf"(?P<secret>{BASE64}{{8,500}})"
+AFTER_KEY_DATA = re.compile(rf"[\"']?{SPACE}:{SPACE}[\"']?(?P<secret>{BASE64}{{64,20000}})")
 AFTER_AUTHORIZATION = re.compile(rf"[\"']?{SPACE}[:=]{SPACE}{QUOTE}?(?![bB]asic)\w{{1,20}}[ \t]{VALUE}")
-AFTER_BEARER = re.compile(rf"[ \t]{{1,4}}{VALUE}")
 AFTER_SCHEME = re.compile(r"[^\s:/@\"'<>]{0,64}:(?P<secret>[^\s:/@\"'<>]{8,200})@(?!sha256:)")
 # What stands before a value, in lower case; it is found in any case.
 NAMED: tuple[tuple[tuple[str, ...], str, re.Pattern[str], Judge], ...] = (
@@ -139,10 +136,10 @@ NAMED: tuple[tuple[tuple[str, ...], str, re.Pattern[str], Judge], ...] = (
     (("_pass",), "password", AFTER_PASS, is_password),
     (("pass",), "password", AFTER_PASS_QUOTED, is_password),
     (NAMES, "secret value", AFTER_NAME, is_random),
-    (("bearer",), "bearer token", AFTER_BEARER, is_random),
+    (("bearer",), "bearer token", re.compile(rf"[ \t]{{1,4}}{VALUE}"), is_random),
     (("authorization",), "secret value", AFTER_AUTHORIZATION, is_random),
-    (("basic ",), "password", AFTER_BASIC, has_password),
-    (('"auth"',), "password", AFTER_AUTH, has_password),
+    (("basic ",), "password", re.compile(LOGIN_IN_BASE64), has_password),
+    (('"auth"',), "password", re.compile(rf"{SPACE}:{SPACE}\"{LOGIN_IN_BASE64}"), has_password),
     (("client-key-data", "tls.key"), "private key", AFTER_KEY_DATA, is_no_placeholder),
     (("login",), "password", AFTER_LOGIN, is_password_in_address),
     (("--password", "--passwd", "--pass", "--passphrase"), "password", AFTER_OPTION, is_password),
@@ -171,13 +168,12 @@ def redact(text: str, known: Mapping[str, str] = MappingProxyType({})) -> tuple[
     ``known`` are parts of secrets found elsewhere, with their kinds.  The text keeps its length and its line
     breaks, so every position in it still holds.
     """
-    kinds = {**known, **_parts(text, secrets := list(_secrets(text)))}
+    secrets = list(_secrets(text))
+    secrets += _elsewhere(text, {**known, **_parts(text, secrets)})
     found: list[Secret] = []
     parts: list[str] = []
     reached = 0
-    for kind, start, end in sorted(
-        [*secrets, *_elsewhere(text, kinds)], key=lambda secret: (secret[1], -secret[2])
-    ):
+    for kind, start, end in sorted(secrets, key=lambda secret: (secret[1], -secret[2])):
         if end <= reached:
             continue
         if start >= reached:

@@ -245,13 +245,8 @@ def _digits(amount: Decimal, signs: str) -> Iterator[str]:
 
 
 def _plain_number(value: str) -> str:
-    """A number with the 15 digits that Office keeps; other words as they are."""
-    if value.isdecimal():
-        return value
-    try:
-        return f"{float(value):.15g}"
-    except ValueError:
-        return value
+    """A number with the 15 digits that Office keeps; a whole number in digits as it is."""
+    return value if value.isdecimal() else f"{float(value):.15g}"
 
 
 def _elapsed(days: float) -> str:
@@ -395,14 +390,10 @@ def _series(element: Element, is_1904: bool) -> Iterator[Series]:
 
 
 def _table(series: list[Series]) -> Rows:
-    table: dict[int, list[str]] = {}
-    for column, (categories, _, values) in enumerate(series, 1):
-        for index, words in categories.items():
-            row = table.setdefault(index, [""] * (len(series) + 1))
-            row[0] = row[0] or words
-        for index, words in values.items():
-            table.setdefault(index, [""] * (len(series) + 1))[column] = words
-    return [["", *(name for _, name, _ in series)], *(table[index] for index in sorted(table))]
+    names = {index: name for categories, _, _ in series for index, name in categories.items()}
+    indexes = sorted(names.keys() | {index for _, _, values in series for index in values})
+    rows = [[names.get(index, ""), *(values.get(index, "") for _, _, values in series)] for index in indexes]
+    return [["", *(name for _, name, _ in series)], *rows]
 
 
 def _points(series: Element, is_1904: bool, *names: str) -> Points:

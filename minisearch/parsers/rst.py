@@ -161,5 +161,5 @@ def _can_begin(flat: str, start: int, floor: int) -> bool:
 
 
 def _is_long_enough(mark: str, title: str) -> bool:
-    """Whether a rule is an underline: four marks, or as wide as the title."""
+    """Whether a rule has four marks, or is as wide as the title; wide letters count twice."""
     return len(mark) >= 4 or len(mark) >= sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in title)

@@ -278,7 +278,7 @@ def _spread(row: Sequence[str]) -> list[str]:
 
 
 def _labelled(row: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The labels and the words of the cells of a row."""
+    """The labels and the words of the cells of a row, without those marked LEFT."""
     starts = [i for i, cell in enumerate(row) if cell != LEFT]
     names = names if len(starts) > 1 or len(row) == 1 else []
     of_cells = [filter(None, names[start:end]) for start, end in pairwise([*starts, len(row)])]
@@ -286,8 +286,8 @@ def _labelled(row: Sequence[str], names: Sequence[str]) -> tuple[list[str], list
     return labels, [row[start] for start in starts]
 
 
-# --- tables in HTML --------------------------------------------------------------------------------------
-# A table without a header, or with one column, may be the layout of a page, and gets no labels.
+# --- tables whose cells span columns and rows --------------------------------------------------------------
+# A table of HTML without a header, or with one column, may be the layout of a page, and gets no labels.
 
 MAX_COLUMNS = 100  # cells beyond them have no label, so that the cost of a row is bounded
 # Cells of several rows are repeated in each, in total at most this many times the words of their table.
