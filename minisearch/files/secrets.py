@@ -117,6 +117,7 @@ AFTER_PASSWORD = re.compile(f"{ASSIGNED}{QUOTE}?{SHORT_VALUE}")
 AFTER_PASS = re.compile(f"(?![A-Za-z]){ASSIGNED}{QUOTE}?{SHORT_VALUE}")
 # Only quoted: "Pass: C01X00T47" is a passport's.
 AFTER_PASS_QUOTED = re.compile(f"(?![A-Za-z]){ASSIGNED}{QUOTE}{SHORT_VALUE}")
+AFTER_QUOTE = re.compile(rf"[ \t]{{1,4}}{QUOTE}{SHORT_VALUE}")
 AFTER_OPTION = re.compile(rf"[ \t]{{1,4}}{QUOTE}?{SHORT_VALUE}")
 AFTER_LOGIN = re.compile(rf"[ \t]{{1,8}}\S{{1,100}}\s{{1,20}}password[ \t]{{1,8}}{SHORT_VALUE}")
 AFTER_PORT = re.compile(rf"[^\s:]{{1,64}}:[^\s:]{{1,64}}:{SHORT_VALUE}")
@@ -143,12 +144,7 @@ NAMED: tuple[tuple[tuple[str, ...], str, re.Pattern[str], Judge], ...] = (
     (("login",), "password", AFTER_LOGIN, is_password_in_address),
     (("--password", "--passwd", "--pass", "--passphrase"), "password", AFTER_OPTION, is_password),
     (("--token", "--secret", "--api-key", "--secret-key"), "secret value", AFTER_OPTION, is_random),
-    (
-        ("password", "identified by"),
-        "password",
-        re.compile(rf"[ \t]{{1,4}}{QUOTE}{SHORT_VALUE}"),
-        is_password,
-    ),
+    (("password", "identified by"), "password", AFTER_QUOTE, is_password),
     ((":5432:", ":5433:", ":*:"), "password", AFTER_PORT, is_password_in_address),
     (("curl", "wget"), "password", AFTER_CURL, is_password_in_address),
     (("mysql", "mysqldump", "mariadb"), "password", AFTER_MYSQL, is_password_in_address),

@@ -117,7 +117,7 @@ class _Mail(DocumentBuilder):
         return super().document()
 
     def _add_part(self, part: Part, depth: int, *, is_body: bool = False) -> None:
-        kind = part.content_type
+        kind = part.headers.get_content_type()  # "text/plain" where none is given
         if depth > MAX_DEPTH:
             self.notes.append(f"parts nested deeper than {MAX_DEPTH} are left out")
         elif kind.startswith("multipart/") and (parts := part.parts()):
@@ -250,11 +250,6 @@ class Part:
     def encoding(self) -> str:
         """The transfer encoding in lower case; "" where none is given."""
         return self.value("content-transfer-encoding").lower()
-
-    @property
-    def content_type(self) -> str:
-        """The content type; "text/plain" where none is given."""
-        return self.headers.get_content_type()
 
     @property
     def file_name(self) -> str:

@@ -245,13 +245,8 @@ def _digits(amount: Decimal, signs: str) -> Iterator[str]:
 
 
 def _plain_number(value: str) -> str:
-    """A number with the 15 digits that Office keeps; other words as they are."""
-    if value.isdecimal():
-        return value
-    try:
-        return f"{float(value):.15g}"
-    except ValueError:
-        return value
+    """A number with the 15 digits that Office keeps; a whole number in digits as it is."""
+    return value if value.isdecimal() else f"{float(value):.15g}"
 
 
 def _elapsed(days: float) -> str:

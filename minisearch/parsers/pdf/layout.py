@@ -98,7 +98,7 @@ def _columns(lines: Lines) -> tuple[Lines, ...] | None:
     best: tuple[Lines, Lines] | None = None
     n_best = MIN_LINES - 1
     for edge, n_lines in edges.most_common(N_EDGES):
-        if n_lines <= n_best or edge == min(edges):
+        if n_lines <= n_best:
             continue
         x = (edge - 0.5) * SAME_EDGE - 1
         for is_free, group in groupby(downward, key=lambda line: not line.left < x < line.right):
@@ -252,8 +252,6 @@ def _joined(block: Lines) -> str:
     lines = [block[0].text.strip()]
     for above, below in pairwise(block):
         word = below.text.strip()
-        if not word:
-            continue
         if ENDS_IN_HYPHEN.search(lines[-1]) and word[0].isalnum():
             lines[-1] = lines[-1][:-1] + HYPHEN
         if lines[-1].endswith(HYPHEN):
@@ -273,7 +271,7 @@ def _continues(above: TextLine, below: TextLine, margin: float) -> bool:
     if min(above.n_cells, below.n_cells) > 1 or ITEM.match(below.text.lstrip()):  # rows of a table, items
         return False
     is_indented = below.left > above.left + 0.8 * above.size and not ITEM.match(above.text.lstrip())
-    first_word = len(below.text.split(None, 1)[0]) if below.text.strip() else 0
+    first_word = len(below.text.split(None, 1)[0])
     had_room = above.right + first_word * 0.5 * above.size < margin  # a letter is about half its size wide
     return not is_indented and not had_room
 
