@@ -174,9 +174,9 @@ def is_left(where, document, chunk, is_at=is_at):  # noqa: C901 - one case a con
             return document.stamp.mtime_ns < ns(moment)
         case Contains(phrase):
             asked = canonical(phrase).removeprefix("\x03").removesuffix("\x04")
-            return bool(asked) and any(
-                asked in canonical(t) for t in (document.title, chunk.heading, chunk.text)
-            )
+            names = " ".join(document.path.split("/")[-4:])  # of the file and three folders, after the title
+            texts = f"{document.title}\n{names}", chunk.heading, chunk.text
+            return bool(asked) and any(asked in canonical(text) for text in texts)
         case Field():
             return has_field(document, where)
     raise AssertionError(where)

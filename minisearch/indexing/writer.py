@@ -114,7 +114,7 @@ class IndexWriter:
             if is_update:
                 self._check_known(files, state)
             choices = state.manifest.choice_paths(self._location) if state.manifest else {}
-            roots = {} if keeps_others else {"/": "/"}
+            roots = {} if keeps_others else {key: key for key in ("/", *state.documents)}
             plan = plan_for(FoundFiles(files), self._location, roots, state, choices=choices, prune=True)
             report = self._execute(store, plan, make_source, backend=None, named=(), on_progress=on_progress)
         return replace(report, elapsed_s=time.perf_counter() - started_s)

@@ -52,8 +52,9 @@ def assert_whole(index: Path, acknowledged: Mapping[str, str] = {}) -> None:
 
 def assert_same_as_new(index: Path, folder: Path) -> None:
     """After a run to its end the index is what a new one over the same files would be, answers included."""
-    with tempfile.TemporaryDirectory() as temporary:
-        fresh = Path(temporary) / ".minisearch"
+    # Beside the other one: the stored paths, and so the words of the folders in them, depend on the place.
+    with tempfile.TemporaryDirectory(dir=index.parent, prefix=".fresh") as fresh_folder:
+        fresh = Path(fresh_folder)
         with MiniSearch(fresh, encoder=HashingEncoder()) as ms:
             ms.index(folder)
             expected = {query: _answers(ms, query) for query in QUERIES}
