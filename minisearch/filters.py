@@ -141,10 +141,7 @@ class Field(Filter):
 
 @dataclass(frozen=True, slots=True)
 class Contains(Filter):
-    """Passages with these words in this order in text, heading or title; endings and accents are ignored.
-
-    The names of the file and of three folders above it follow the title.
-    """
+    """Passages with these words, in order, in text, heading, title or file name; endings and accents are ignored."""
 
     phrase: str
 
