@@ -141,7 +141,7 @@ class Field(Filter):
 
 @dataclass(frozen=True, slots=True)
 class Contains(Filter):
-    """Passages with these words, in order, in text, heading, title or file name; endings and accents are ignored."""
+    """Passages with these words in this order in text, heading, title or file name; accents are ignored."""
 
     phrase: str
 
