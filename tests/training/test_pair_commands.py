@@ -14,7 +14,7 @@ from minisearch import MiniSearch
 from minisearch.evaluation.measures import rank_measures
 from minisearch.minilm import CrossEncoder, SentenceTransformer
 from minisearch.minilm.saving import save_pretrained
-from minisearch.training import trainer
+from minisearch.training import report, trainer
 from minisearch.training.report import KnownItemTest
 from minisearch.training.reranking import cross_encoder_of
 from tests.cli.usage import run
@@ -87,6 +87,13 @@ def test_a_reranker_is_measured_and_loads_everywhere(here: Path) -> None:
     )
     assert "radiator" in found.stdout
     assert "trained from teacher" in (here / "my-model" / "README.md").read_text()
+
+
+def test_a_reranker_that_is_not_measured_says_what_to_do(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MIN_QUERIES", 10_000)
+    result = train("rerank", "--corpus", "docs")
+    assert "Quality was not measured" in result.stderr
+    assert "It may order worse than the embedder" in result.stderr
 
 
 def test_a_reranker_that_is_worse_than_the_embedder_says_so(

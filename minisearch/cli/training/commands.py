@@ -235,6 +235,10 @@ def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: 
     from minisearch.training.reranking import run
 
     of_embedder, of_reranker = (list(row.quality.items())[-1:] for row in run_and_show(run, job).rows)
+    if not of_reranker:
+        click.echo(
+            "It may order worse than the embedder: search with and without it before you use it", err=True
+        )
     for (name, before), (_, after) in zip(of_embedder, of_reranker, strict=True):
         if after < before:
             click.echo(
