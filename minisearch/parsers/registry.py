@@ -69,7 +69,11 @@ READERS: dict[str, Callable[[Source], Document]] = {
 MAGIC = (
     (b"%PDF-", "", "a PDF by another name: call it .pdf"),
     (b"PK\x03\x04", "", "a ZIP archive: a document needs the suffix of its format (.docx, .epub)"),
-    (b"\xd0\xcf\x11\xe0", "", "an old or encrypted Office document: save it as .docx, .pptx, .xlsx or .pdf"),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "",
+        "an old or encrypted Office document, or an Outlook message: save it as .docx, .pdf, .xlsx or .eml",
+    ),
     (b"{\\rtf", "rtf", "an RTF file by another name: call it .rtf"),
     (b"\x89PNG", "", "binary file (PNG image)"),
     (b"\xff\xd8\xff", "", "binary file (JPEG image)"),
