@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 from minisearch.formats import suffix_of
 from minisearch.parsers.blocks import blocks, drawn_tables, row_edits
@@ -90,13 +91,53 @@ LATEX = _Language(
     field=_pattern(rf"\\(title|author|date)(?![a-z])\{{{INNER}\}}"),
 )
 BODY = r"\begin{document}"
+# Letters with accents, such as \"u and \c{c}, letters with names, and thin spaces.
+ACCENTS = {
+    '"': "\u0308",
+    "'": "\u0301",
+    "`": "\u0300",
+    "^": "\u0302",
+    "~": "\u0303",
+    "=": "\u0304",
+    ".": "\u0307",
+    "c": "\u0327",
+    "v": "\u030c",
+    "u": "\u0306",
+    "H": "\u030b",
+    "k": "\u0328",
+    "r": "\u030a",
+    "d": "\u0323",
+}
+NAMED = {
+    "ss": "ß",
+    "ae": "æ",
+    "AE": "Æ",
+    "oe": "œ",
+    "OE": "Œ",
+    "aa": "å",
+    "AA": "Å",
+    "o": "ø",
+    "O": "Ø",
+    "l": "ł",
+    "L": "Ł",
+    "i": "ı",
+    "j": "ȷ",
+}
+LETTER = re.compile(
+    r"""(?<!\\)\\(?: (?:(["'`^~=.])|([cvuHkrd])(?![a-zA-Z]))\s*(?:\{\\?([a-zA-Z])\}|\\?([a-zA-Z]))
+    | (ss|ae|AE|oe|OE|aa|AA|[oOlLij])(?![a-zA-Z])(?:\{\}|[ \t]+)? | , )""",
+    re.VERBOSE,
+)
 LANGUAGES = {".org": ORG, ".tex": LATEX}
 LEVELS = {"part": 0, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5}
 
 
 def read_markup(source: Source) -> Document:
     """The document in the language of its suffix, titled by a field or by its one outermost heading."""
-    language, flat = LANGUAGES.get(suffix_of(source.path), ASCIIDOC), newlines(source.text)
+    language, document = LANGUAGES.get(suffix_of(source.path), ASCIIDOC), source.unchanged("markup")
+    if language is LATEX:
+        document = edited(document, list(_letters(newlines(document.text))))
+    flat = newlines(document.text)
     fields, begin = Fields(), flat.find(BODY) + len(BODY) if language is LATEX and BODY in flat else 0
     for found in language.field.finditer(flat):
         fields.add(found[1].lower(), _plain(language, found[2]) or None)
@@ -104,7 +145,8 @@ def read_markup(source: Source) -> Document:
     headings = [one for start, end in spans for one in _headings(language, flat, start, end)]
     lowest = min((one.level for one in headings), default=1)
     document = replace(
-        source.unchanged("markup", *fields.notes()),
+        document,
+        notes=(*document.notes, *fields.notes()),
         title=fields.text("title")[:MAX_TITLE],
         headings=tuple(replace(one, level=one.level - lowest + 1) for one in headings),
         fields=fields.found(),
@@ -115,6 +157,15 @@ def read_markup(source: Source) -> Document:
     title = document.title or top_title(document.headings)
     document = replace(document, blocks=blocks(flat, tables), title=title)
     return edited(document, list(row_edits(flat, tables)))
+
+
+def _letters(flat: str) -> Iterator[Edit]:
+    """Edits that write the letters of LaTeX as Unicode has them, outside of code."""
+    for start, end in _outside_code(LATEX, flat, 0):
+        for found in LETTER.finditer(flat, start, end):
+            sign, name = found[1] or found[2], found[3] or found[4]
+            letter = normalize("NFC", name + ACCENTS[sign]) if sign else NAMED.get(found[5], " ")
+            yield *found.span(), letter
 
 
 def _outside_code(language: _Language, flat: str, start: int) -> Iterator[tuple[int, int]]:

@@ -158,3 +158,16 @@ def test_time_is_linear_in_hostile_texts(name, unit):
 
     cpu_s(1_000)
     assert cpu_s(80_000) < 10 * max(cpu_s(20_000), 0.05)
+
+
+def test_letters_of_latex_are_those_of_unicode_but_not_in_code() -> None:
+    text = r"""\section{Br{\o}ndby}
+Gr\"{o}{\ss}e vis\'ited na\"{\i}ve Fran\c{c}ois \textbf{M\"u} \'{E}t\'e \v{S}koda Stra\ss enn\"ahe 5\,\%
+\begin{verbatim}
+ls \.txt
+\end{verbatim}
+"""
+    found = parse("a.tex", text.encode())
+    assert [one.title for one in found.headings] == ["Brøndby"]
+    assert "Größe visíted naïve François Mü Été Škoda Straßennähe 5 %" in " ".join(found.text.split())
+    assert r"ls \.txt" in found.text
