@@ -92,7 +92,7 @@ LATEX = _Language(
 )
 BODY = r"\begin{document}"
 # Letters with accents, such as \"u and \c{c}, letters with names, and thin spaces.
-ACCENTS = {
+OVER_LETTERS = {
     '"': "\u0308",
     "'": "\u0301",
     "`": "\u0300",
@@ -164,7 +164,7 @@ def _letters(flat: str) -> Iterator[Edit]:
     for start, end in _outside_code(LATEX, flat, 0):
         for found in LETTER.finditer(flat, start, end):
             sign, name = found[1] or found[2], found[3] or found[4]
-            letter = normalize("NFC", name + ACCENTS[sign]) if sign else NAMED.get(found[5], " ")
+            letter = normalize("NFC", name + OVER_LETTERS[sign]) if sign else NAMED.get(found[5], " ")
             yield *found.span(), letter
 
 
