@@ -204,7 +204,7 @@ class Index(RuleBasedStateMachine):
         text = "river bread"
         (query,) = self.encoder.encode_query([text])
         names = sorted(self.indexed)
-        vectors = self.encoder.encode([self.indexed[name] for name in names])
+        vectors = self.encoder.encode([f"{Path(name).stem} {self.indexed[name]}" for name in names])
         expected = {name: float(score) for name, score in zip(names, vectors @ query, strict=True)}
         found = self.ms.query(text, len(names) + 3, mode="dense", by="chunk")
         scores = {
