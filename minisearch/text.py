@@ -36,7 +36,7 @@ EAST_ASIAN = (
 # With accents, ligatures, full-width forms and the International Phonetic Alphabet.
 LATIN = "A-Za-z\u00aa-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\ufb00-\ufb06\uff21-\uff5a"
 
-# What is written here and elsewhere of CJK text, which is searched by pairs of characters, holds for both.
+# Text that is searched by pairs of characters. Comments and names say CJK for South East Asian text too.
 CJK_RUN = re.compile(f"[{CJK}{SOUTH_EAST_ASIAN}]+")
 
 A_LETTER = re.compile(r"[^\W\d_]")

@@ -92,37 +92,11 @@ LATEX = _Language(
 )
 BODY = r"\begin{document}"
 # Letters with accents, such as \"u and \c{c}, letters with names, and thin spaces.
-OVER_LETTERS = {
-    '"': "\u0308",
-    "'": "\u0301",
-    "`": "\u0300",
-    "^": "\u0302",
-    "~": "\u0303",
-    "=": "\u0304",
-    ".": "\u0307",
-    "c": "\u0327",
-    "v": "\u030c",
-    "u": "\u0306",
-    "H": "\u030b",
-    "k": "\u0328",
-    "r": "\u030a",
-    "d": "\u0323",
-}
-NAMED = {
-    "ss": "ß",
-    "ae": "æ",
-    "AE": "Æ",
-    "oe": "œ",
-    "OE": "Œ",
-    "aa": "å",
-    "AA": "Å",
-    "o": "ø",
-    "O": "Ø",
-    "l": "ł",
-    "L": "Ł",
-    "i": "ı",
-    "j": "ȷ",
-}
+SIGNS = "\"'`^~=.cvuHkrd"
+COMBINING = "\u0308\u0301\u0300\u0302\u0303\u0304\u0307\u0327\u030c\u0306\u030b\u0328\u030a\u0323"
+OVER_LETTERS = dict(zip(SIGNS, COMBINING, strict=True))
+NAMES = "ss ae AE oe OE aa AA o O l L i j"
+NAMED = dict(zip(NAMES.split(), "ßæÆœŒåÅøØłŁıȷ", strict=True))
 LETTER = re.compile(
     r"""(?<!\\)\\(?: (?:(["'`^~=.])|([cvuHkrd])(?![a-zA-Z]))\s*(?:\{\\?([a-zA-Z])\}|\\?([a-zA-Z]))
     | (ss|ae|AE|oe|OE|aa|AA|[oOlLij])(?![a-zA-Z])(?:\{\}|[ \t]+)? | , )""",
