@@ -51,8 +51,8 @@ from minisearch.types import Document, Heading, Origin, TextFormat
 
 # --- source code -------------------------------------------------------------------------------------------
 # A tree-sitter grammar finds the definitions, in the sandbox process: it is native code, and a source file
-# may be made to crash it or to keep it busy for hours.  Where the grammar is not installed or fails, there are
-# no headings, and the chunker cuts at lines.
+# may be made to crash it or to keep it busy for hours.  Where the grammar is not installed or fails, there
+# are no headings, and the chunker cuts at lines.
 
 # A megabyte of ordinary source takes half a second and 50 MB.
 CODE_SANDBOX = Sandbox(Limits(wall_s=60, cpu_s=5))
