@@ -117,7 +117,7 @@ MAGIC = (
     (
         b"\xd0\xcf\x11\xe0",
         "",
-        "an old or encrypted Office document, or an Outlook message: save it as .docx, .pdf, .xlsx or .eml",
+        "an old or encrypted Office document (save it as .docx, .xlsx or .pdf) or a message (call it .msg)",
     ),
     (b"{\\rtf", "rtf", "an RTF file by another name: call it .rtf"),
     (b"\x89PNG", "", "binary file (PNG image)"),
@@ -261,6 +261,7 @@ EXTRACTED = {
     "epub": Extracted("epub", has_heading_title=True),
     "odf": Extracted("odf", has_heading_title=True),
     "rtf": Extracted("rtf", has_heading_title=True),
+    "msg": Extracted("msg"),
 }
 
 
