@@ -59,6 +59,7 @@ FORMATS = (
     Format("odf", ".odp .otp", is_prose=True, is_binary=True, page="slide", bytes_per_chunk=20_000),
     Format("odf", ".ods .ots", is_binary=True, page="sheet", line="row", bytes_per_chunk=2_000),
     Format("rtf", ".rtf", is_prose=True, is_binary=True, line="paragraph", bytes_per_chunk=3_000),
+    Format("msg", ".msg .oft", is_prose=True, is_binary=True, has_lines=False, bytes_per_chunk=20_000),
     # --- programming languages and data ---
     Format("code", ".c", "c"),
     Format("code", ".h", "c", grammar="cpp"),  # also of C++, as which C parses well enough

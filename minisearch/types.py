@@ -85,7 +85,8 @@ class Document:
     that the parser could not keep, such as undecodable bytes.  ``title`` is empty if the file has none.
     ``language`` is the programming or markup language ("python", "markdown"), "" for plain text.  ``fields``
     are the document's metadata (front matter): names in lower case, each with its values; ``DATA`` names the
-    data of the caller's own, as bytes, which are kept and never compared.
+    data of the caller's own, as bytes, which are kept and never compared.  ``names`` are words by which the
+    document is found as by the name of its file, such as its tags.
     ``pages`` are the positions in ``text`` where pages begin, ascending, the first at 0; slides, sheets and
     notebook cells count as pages; it is empty for formats without pages.
     ``blocks`` are ranges of ``text`` (start, end) that belong together, such as a table or a list item, in
@@ -103,6 +104,7 @@ class Document:
     notes: tuple[str, ...] = ()
     language: str = ""
     fields: Mapping[str, tuple[StoredValue, ...]] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
     pages: tuple[int, ...] = ()
     blocks: tuple[tuple[int, int], ...] = ()
     lines: tuple[tuple[int, int], ...] = ()

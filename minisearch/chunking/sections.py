@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from minisearch.text import LETTER_OR_DIGIT, front_matter
+from minisearch.text import LETTER_OR_DIGIT
 from minisearch.types import Document, Heading
 
 SPACE = re.compile(r"\s*")
@@ -54,22 +54,21 @@ def sections(document: Document, count: Counter, *, max_tokens: int, max_charact
         parts = list(_parts(document))
         sizes = count([part.span for part in parts])
         return list(_packed(parts, sizes, max_tokens, max_characters))
-    leads = document.format == "markdown" and _front_matter_leads(document, count, max_tokens)
-    return list(_sections(document, leads=leads))
+    return list(_sections(document))
 
 
 # --- prose -----------------------------------------------------------------------------------------
 
 
-def _sections(document: Document, *, leads: bool) -> Iterator[Span]:
+def _sections(document: Document) -> Iterator[Span]:
     """One span for each section; headings without a text of their own lead the next section with one.
 
-    If it ``leads``, or is only labels and signs such as ``---``, the text before the first heading does too.
+    So does what stands before the first heading if it is only labels and signs such as ``---``.
     """
     text = document.text
     path: list[Heading] = []
     starts = [heading.start for heading in document.headings] + [len(text)]
-    leads = leads or (len(starts) > 1 and not _has_words(text[: starts[0]]))
+    leads = len(starts) > 1 and not _has_words(text[: starts[0]])
     leading = 0 if leads else None  # where the span under way began, if it has no text yet
     if leading is None:
         yield from stripped(text, 0, starts[0], "")
@@ -85,20 +84,6 @@ def _sections(document: Document, *, leads: bool) -> Iterator[Span]:
 
 def _has_words(text: str) -> bool:
     return LETTER_OR_DIGIT.search(LABEL.sub("", text)) is not None
-
-
-def _front_matter_leads(document: Document, count: Counter, max_tokens: int) -> bool:
-    """Whether only front matter stands before the first heading, and it leaves room for a text in a chunk.
-
-    By itself a list of tags would be found for its title, and say nothing.
-    """
-    if not document.headings:
-        return False
-    front = front_matter(document.text)
-    if not front or document.text[front.end() : document.headings[0].start].strip():
-        return False
-    (n_tokens,) = count([Span(0, front.end(), "")])
-    return n_tokens <= max_tokens // 2
 
 
 def _body_start(text: str, heading: Heading, end: int) -> int:

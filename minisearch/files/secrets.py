@@ -300,22 +300,28 @@ def screened(document: Document) -> Document:
     A secret found in the text is also blanked in all others, where the words around it may be missing.  A
     field whose name is a secret is left out.
     """
-    text, found = redact(document.text)
+    values = [f"{name}: {one}" for name, of in document.fields.items() for one in of if isinstance(one, str)]
+    lines = "\n".join(values)  # front matter stands only here
+    in_fields = redact(lines)[1]
+    text, found = redact(document.text, _parts(lines, in_fields))
     known = _parts(document.text, found)
+    in_fields = [one for one in in_fields if lines[one[1] : one[2]] not in known]
+    known |= _parts(lines, in_fields)
     fields = {name: values for name, values in document.fields.items() if not _is_secret_name(name, known)}
-    values = [value for values in fields.values() for value in values if isinstance(value, str)]
+    values = [f"{name}: {one}" for name, of in fields.items() for one in of if isinstance(one, str)]
     titles = [document.title, *(heading.title for heading in document.headings)]
-    clean = _clean([*titles, *values, *document.notes], known)
+    clean = _clean([*titles, *values, *document.names, *document.notes], known)
     return replace(
         document,
         text=text,
         title=next(clean),
         headings=tuple(replace(heading, title=next(clean)) for heading in document.headings),
         fields={
-            name: tuple(next(clean) if isinstance(value, str) else value for value in values)
-            for name, values in fields.items()
+            name: tuple(next(clean)[len(name) + 2 :] if isinstance(one, str) else one for one in of)
+            for name, of in fields.items()
         },
-        notes=(*clean, *([_note(document, found)] if found else [])),
+        names=tuple(next(clean) for _ in document.names),
+        notes=(*clean, *([_note(document, found, in_fields)] if found or in_fields else [])),
     )
 
 
@@ -338,13 +344,15 @@ def has_only_blanks(text: str) -> bool:
     return BLANK in text and not text.replace(BLANK, "").strip()
 
 
-def _note(document: Document, found: Sequence[Secret]) -> str:
+def _note(document: Document, found: Sequence[Secret], in_fields: Sequence[Secret]) -> str:
     """How many secrets, of which kind and where."""
     source, anchors = document.origin.source, document.origin.anchors
     listed = [
         f"{kind}, line {line_number(source, anchors.source_position(start))}"
         for kind, start, _ in found[:LISTED]
     ]
-    more = f" and {len(found) - LISTED:,} more" if len(found) > LISTED else ""
-    n = count(len(found), "possible secret")
+    listed = [*listed, *(f"{kind}, metadata" for kind, _, _ in in_fields)][:LISTED]
+    n_found = len(found) + len(in_fields)
+    more = f" and {n_found - LISTED:,} more" if n_found > LISTED else ""
+    n = count(n_found, "possible secret")
     return f"{n} hidden: {'; '.join(listed)}{more} (--keep-secrets indexes them)"

@@ -249,6 +249,7 @@ def read_document(
         ingest=ingest,
         language=document.language,
         fields=document.fields,
+        names=document.names,
         n_characters=len(document.text),
         keeps_secrets=file.keeps_secrets,
     )

@@ -17,8 +17,8 @@ from minisearch.indexing.changes import DocumentSplitter, ReadDocument, Reader, 
 from minisearch.indexing.plan import manifest_of
 from minisearch.manifest import DEFAULT_MODEL, Choices, Settings
 from minisearch.minilm.encoders import Encoders
-from minisearch.parsers.code import is_cut_at_lines, is_installed
 from minisearch.parsers.grammars import MODULES
+from minisearch.parsers.registry import is_cut_at_lines, is_installed
 from minisearch.paths import IndexLocation, real_path
 from minisearch.stores import open_store
 from minisearch.types import Chunk

@@ -107,12 +107,16 @@ def filled_lines(flat: str, start: int, end: int) -> list[Block]:
     return [line.span() for line in FILLED_LINE.finditer(flat, start, end)]
 
 
+SpannedCell = tuple[int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class DrawnTable:
     """A table: its header with the rule below, if any, and its rows with the edges below.
 
     ``edges`` are the offsets in a line of what separates columns, where ``mark`` stands; without any, cells
-    are separated by bars anywhere.
+    are separated by bars anywhere.  ``cells`` are those of the header and each row where a reader found them:
+    start, end, and how many columns each spans.
     """
 
     start: int
@@ -121,6 +125,17 @@ class DrawnTable:
     rows: Sequence[Block]
     mark: str = "|"
     edges: Sequence[int] = ()
+    cells: Sequence[Sequence[SpannedCell]] = ()
+
+    @classmethod
+    def of_cells(
+        cls, start: int, end: int, rows: Sequence[Sequence[SpannedCell]], *, has_header: bool
+    ) -> DrawnTable:
+        """The table at ``start:end`` with these cells; the first row may be its header."""
+        filled = [row for row in rows if row]
+        ranges = [(row[0][0], row[-1][1]) for row in filled]
+        n_header = int(has_header and bool(filled))
+        return cls(start, end, ranges[0] if n_header else None, ranges[n_header:], cells=filled)
 
     def blocks(self) -> Iterator[Block]:
         """The table, its header with its rule, the same with the first row, and the rows."""
@@ -197,28 +212,31 @@ BAR = re.compile(r"(?<!\\)\|")
 MARKS = re.compile(r"[*`]+")  # of emphasis and code in a name
 NO_WORDS = re.compile(r"[-=+|:\s]*")  # a rule, or an edge
 INDENTATION = re.compile("[ \t]*")
+WORDS = re.compile(r"\S(?:[^\n]*\S)?")
 
 
 def row_edits(flat: str, tables: Iterable[DrawnTable]) -> Iterator[Edit]:
     """The edits for all tables, in order; a table inside another is a part of it."""
     reached = 0
     for table in tables:
-        if table.header and table.start >= reached:
+        if (table.header or table.cells) and table.start >= reached:
             reached = table.end
-            yield from _edits(flat, table, [table.header, *table.rows])
+            yield from _edits(flat, table, [*([table.header] if table.header else []), *table.rows])
 
 
 def _edits(flat: str, table: DrawnTable, ranges: Sequence[Block]) -> Iterator[Edit]:
     rows = [Row(0) for _ in ranges]
     lines_of: list[list[Block]] = []  # of each cell, by its position
     for n, (row, (start, end)) in enumerate(zip(rows, ranges, strict=True)):
-        for width, lines in _cells(flat, start, end, table):
+        for width, lines in _given(flat, table.cells[n]) if table.cells else _cells(flat, start, end, table):
             words = " ".join(flat[first:last] for first, last in lines)
-            row.cells.append(Cell(len(lines_of), words if n else MARKS.sub("", words), n == 0, width))
+            is_header = n == 0 and table.header is not None
+            words = MARKS.sub("", words) if is_header else words
+            row.cells.append(Cell(len(lines_of), words, is_header, width))
             lines_of.append(lines)
     labels = labels_by_position(rows)
     position = table.start
-    for (start, _), row in zip(ranges if labels else [], rows, strict=False):
+    for (start, _), row in zip(ranges if labels or table.cells else [], rows, strict=False):
         filled = [
             (labels.get(cell.position, ""), lines_of[cell.position]) for cell in row.cells if cell.words
         ]
@@ -226,7 +244,7 @@ def _edits(flat: str, table: DrawnTable, ranges: Sequence[Block]) -> Iterator[Ed
             yield position, start, "\n"
             position = start
         indentation = INDENTATION.match(flat, start)
-        before = indentation[0] if indentation else ""
+        before = indentation[0] if indentation and not table.cells else ""
         if any(len(lines) > 1 for _, lines in filled):  # which stand beside one another
             last = max(last for _, lines in filled for _, last in lines)
             texts = [" ".join(flat[first:end] for first, end in lines) for _, lines in filled]
@@ -239,6 +257,12 @@ def _edits(flat: str, table: DrawnTable, ranges: Sequence[Block]) -> Iterator[Ed
                 position, before = last, "; "
     if position > table.start:
         yield position, table.end, ""
+
+
+def _given(flat: str, cells: Sequence[SpannedCell]) -> Iterator[tuple[int, list[Block]]]:
+    """The same as `_cells` for cells that a reader found."""
+    for start, end, n_columns in cells:
+        yield n_columns, [line.span() for line in WORDS.finditer(flat, start, end)]
 
 
 def _cells(flat: str, start: int, end: int, table: DrawnTable) -> list[tuple[int, list[Block]]]:

@@ -1,5 +1,7 @@
 """HTML: the text that a person would see, with headings, blocks and metadata.
 
+What nobody sees (see `hidden`) is left out, and counted.
+
 Not the standard library's parser: that takes quadratic time on unclosed markup (minutes for 200 KB of
 ``<a ``), and this needs no tree, only a pass over the tags.  Each pattern below starts where the last one
 ended, so the time is linear whatever the file holds.
@@ -9,8 +11,10 @@ from __future__ import annotations
 
 import html
 import re
+from collections import defaultdict
+from dataclasses import dataclass
 
-from minisearch.parsers.hidden import UNSEEN, Hiding, attributes_of
+from minisearch.parsers.hidden import HARD, SHOWN, UNSEEN, Styles, attributes_of
 from minisearch.parsers.source import MAX_TITLE, Block, DocumentBuilder, Source, top_title
 from minisearch.parsers.tables import Cell, Row, labels_by_position
 from minisearch.text import A_LETTER
@@ -28,6 +32,7 @@ SPAN = re.compile(r"""\s(colspan|rowspan)\s*=\s*["']?\s*([0-9]{1,9})""", re.IGNO
 TABLE = re.compile("</?table", re.IGNORECASE)
 LONG_NUMBER = re.compile("&#(?:[0-9]{10,}|[xX][0-9a-fA-F]{10,});?")
 MAX_META = 10_000  # characters of a tag
+MIN_HIDDEN = 20  # words: fewer, such as those of a closed menu, are not worth a note
 
 # Elements without tags inside, by what ends them.
 RAW = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title")}
@@ -36,19 +41,27 @@ CELLS = {"td", "th"}
 TABLE_SECTIONS = {"thead", "tbody", "tfoot"}
 BLOCKS = {"li", "pre", "table", "tr"}
 NESTING = BLOCKS | {"ol", "ul"}  # an item ends the one before it unless a list began in between
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "wbr"}
 
 GAPS = ("", " ", "\n", "\n\n")  # from narrow to wide
 PARAGRAPHS = """
-    address article aside blockquote body details dialog dl fieldset figure footer form h1 h2 h3 h4 h5 h6
-    header hr main nav ol p pre section table ul
+    address article aside blockquote body center details dialog dl fieldset figure footer form h1 h2 h3 h4 h5
+    h6 header hgroup hr main menu nav ol p pre search section table ul
 """
-LINES = "br caption dd div dt figcaption legend li option summary thead tbody tfoot tr"
+LINES = "br caption dd div dt figcaption legend li optgroup option summary thead tbody tfoot tr"
+APART = "audio button canvas iframe input label meter object progress select svg textarea video"
 ENDS_PARAGRAPH = {*PARAGRAPHS.split(), *CELLS, "dd", "div", "dt", "figcaption", "li", "tr"}
 GAP_AROUND = {
     **dict.fromkeys(PARAGRAPHS.split(), "\n\n"),
     **dict.fromkeys(LINES.split(), "\n"),
-    **dict.fromkeys(CELLS, " "),
+    **dict.fromkeys((*CELLS, *APART.split()), " "),
 }
+# Open elements without end tags that the start of another ends; a block also ends a paragraph.
+ENDED_BY = {"li": {"li"}, "tr": {"tr", "td", "th"}, "option": {"option"}}
+ENDED_BY |= {"td": {"td", "th"}, "th": {"td", "th"}, "dt": {"dt", "dd"}, "dd": {"dt", "dd"}}
+
+INLINE = {"", "inline", "none", "contents"}
+ROWS = {"flex", "inline-flex", "grid", "inline-grid"}  # whose elements stand apart
 
 
 def read_html(source: Source) -> Document:
@@ -58,8 +71,10 @@ def read_html(source: Source) -> Document:
     if page.title:
         page.fields.add("title", page.title)
     page.title = page.title or top_title(page.headings)
-    page.elements.close_all(len(page))
+    page.elements.close("", len(page))
     page.blocks = page.elements.blocks
+    if page.n_hidden >= MIN_HIDDEN:
+        page.notes.append(f"hidden text left out: {page.n_hidden:,} words")
     return page.document()
 
 
@@ -73,7 +88,8 @@ class _Page(DocumentBuilder):
         self.gap = ""  # pending white space, written before the next word
         self.last_break = -1  # where the last piece with a line break begins
         self.n_pre = 0  # open elements
-        self.hiding = Hiding()
+        self.n_hidden = 0  # words
+        self.link_end = -1  # where the last link ended
         self.level = 0  # of the open heading
         self.heading_start: int | None = None
         self.heading_parts: list[str] = []
@@ -114,7 +130,7 @@ class _Page(DocumentBuilder):
             self._open(name, start, end)
             if name == "meta" and end - start <= MAX_META:
                 self._meta(start, end)
-            elif name == "img" and not self.hiding.state(name, source[start:end]):
+            elif name == "img" and not self.elements.state_of(name, source[start:end])[0]:
                 self._alternative(start, end)
             if name in RAW:
                 return self._raw(name, start, end)
@@ -134,7 +150,7 @@ class _Page(DocumentBuilder):
         end_tag = RAW[name].search(self.html, start)
         end = end_tag.start() if end_tag else len(self.html)
         if name == "style" and "media" not in self.html[tag:start].lower():
-            self.hiding.add_rules(self.html[start:end])
+            self.elements.styles.add(self.html[start:end])
         if name == "title" and not self.title:
             self.title = " ".join(_unescaped(self.html[start:end]).split())[:MAX_TITLE]
         return end
@@ -164,20 +180,16 @@ class _Page(DocumentBuilder):
             self._open_cell(start)
         elif name == "table" and not self.level:
             self._look_at_table(end)
-        self._gap_around(name)
-        self.hiding.open(name, self.html[start:end], is_block=name in ENDS_PARAGRAPH)
+        gap = self.elements.open(name, self.html[start:end], len(self))
+        self._gap_around(name, " " if name == "a" and self.link_end == len(self) else gap)
         self.n_pre += name == "pre"
-        if name in NESTING:
-            self.elements.open(name, len(self))
         if name in HEADINGS:
             self.level, self.heading_start = int(name[1]), None
 
     def _close(self, name: str) -> None:
-        self._gap_around(name)
-        self.hiding.close(name)
+        self._gap_around(name, self.elements.close(name, len(self)))
         self.n_pre = max(self.n_pre - (name == "pre"), 0)
-        if name in NESTING:
-            self.elements.close(name, len(self))
+        self.link_end = len(self) if name == "a" else self.link_end
         if name in HEADINGS:
             if self.level and self.heading_start is not None:
                 title = " ".join("".join(self.heading_parts).split())[:MAX_TITLE]
@@ -187,9 +199,9 @@ class _Page(DocumentBuilder):
     def _look_at_table(self, start: int) -> None:
         """Find the labels of the cells of a table, unless it contains another table or lies in one."""
         end = TABLE.search(self.html, start)
-        if not self.elements.n_open["table"] and (end is None or end[0][1] == "/"):
+        if not self.elements.places["table"] and (end is None or end[0][1] == "/"):
             table = _Table(Source.of_text(self.html[start : end.start() if end else len(self.html)]))
-            table.hiding.rules = self.hiding.rules
+            table.elements.styles = self.elements.styles
             table.read()
             self.labels = {start + position: label for position, label in table.labels_of_cells().items()}
 
@@ -201,11 +213,11 @@ class _Page(DocumentBuilder):
         if self.is_joined:
             self.gap = " "
 
-    def _gap_around(self, name: str) -> None:
+    def _gap_around(self, name: str, gap: str) -> None:
         if name in {"table", "tr"}:
             self.cell, self.is_at_cell, self.is_joined = None, False, False
         if not (self.is_joined and name in {"p", "div"}):
-            self._widen_gap(GAP_AROUND.get(name, ""))
+            self._widen_gap(gap)
 
     def _widen_gap(self, gap: str) -> None:
         self.gap = max(self.gap, gap, key=GAPS.index)
@@ -213,7 +225,8 @@ class _Page(DocumentBuilder):
     # --- text
 
     def _text(self, start: int, end: int) -> None:
-        if self.hiding.is_hidden:
+        if self.elements.is_hidden:
+            self.n_hidden += len(self.html[start:end].split())
             return
         for piece in (PIECE_IN_PRE if self.n_pre else PIECE).finditer(self.html, start, end):
             if piece["words"]:
@@ -291,43 +304,92 @@ class _Table(_Page):
         return {} if self.has_headings else labels_by_position(self.rows)
 
 
+@dataclass(slots=True)
+class _Element:
+    """An open element: whether it is hidden, the gap around it, and where its words begin (-1: nowhere yet).
+
+    ``nesting`` is the place of the nearest element, perhaps itself, of those that nest.
+    """
+
+    name: str
+    state: int
+    gap: str
+    nesting: int
+    is_row: bool = False
+    begin: int = -1
+
+
 class _Elements:
-    """The elements that are blocks, however badly they nest."""
+    """The open elements, however badly they nest, and what style sheets say of them."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[str, int]] = []  # with where their words begin, -1 where there are none yet
-        self._n_begun = 0  # of the open elements
-        self.n_open = dict.fromkeys(NESTING, 0)
+        self.styles = Styles()
         self.blocks: list[Block] = []
+        self._open = [_Element("", SHOWN, "", -1)]
+        self.places: dict[str, list[int]] = defaultdict(list, {"": [0]})  # of open elements, by their names
+        self._n_begun = 0
 
-    def open(self, name: str, position: int) -> None:
-        """An element opens; an item or a row closes the one before it."""
-        if name in {"li", "tr"} and self._open and self._open[-1][0] == name:
+    @property
+    def is_hidden(self) -> bool:
+        """Whether text here is not seen."""
+        return self._open[-1].state != SHOWN
+
+    def open(self, name: str, tag: str, position: int) -> str:
+        """An element opens, and perhaps ends others; the gap before it."""
+        ended = ENDED_BY.get(name, set()) | ({"p"} if name in ENDS_PARAGRAPH else set())
+        while self._open[-1].name in ended:
+            self._pop(position)
+        nesting = self._open[-1].nesting
+        if name in {"li", "tr"} and nesting > 0 and self._open[nesting].name == name:
             self.close(name, position)
-        self._open.append((name, -1))
-        self.n_open[name] += 1
+        state, display = self.state_of(name, tag)
+        above = self._open[-1]
+        gap = GAP_AROUND.get(name, "\n" if display not in INLINE else " " if above.is_row else "")
+        if state != SHOWN and GAPS.index(gap) <= 1:
+            gap = ""
+        if name not in VOID and not tag.endswith("/>"):
+            place = len(self._open)
+            nesting = place if name in NESTING else above.nesting
+            self._open.append(_Element(name, state, gap, nesting, name == "nav" or display in ROWS))
+            self.places[name].append(place)
+        return gap
 
     def begin(self, position: int) -> None:
         """The words of all open elements begin here, if they have not begun before."""
-        for i in range(self._n_begun, len(self._open)):
-            self._open[i] = self._open[i][0], position
+        for element in self._open[self._n_begun :]:
+            element.begin = position
         self._n_begun = len(self._open)
 
-    def close(self, name: str, position: int) -> None:
-        """The last open element of this name closes, with everything that opened in it."""
-        while self.n_open[name]:
-            closed, start = self._open.pop()
-            self._n_begun = min(self._n_begun, len(self._open))
-            self.n_open[closed] -= 1
-            if closed in BLOCKS and start >= 0:
-                self.blocks.append((start, position))
-            if closed == name:
-                return
+    def close(self, name: str, position: int) -> str:
+        """The last open element of this name closes, with everything that opened in it; the gap after it.
 
-    def close_all(self, position: int) -> None:
-        """The page ends."""
-        while self._open:
-            self.close(self._open[-1][0], position)
+        An end tag without an element is ignored, and one of a paragraph or inline if a list or table began in
+        its element.
+        """
+        place = self.places[name][-1] if self.places[name] else -1
+        is_inline = name == "p" or not (name in ENDS_PARAGRAPH or name in NESTING)
+        if place < 0 or (name and is_inline and self._open[-1].nesting > place):
+            return GAP_AROUND.get(name, "")
+        gap = ""
+        while len(self._open) > max(place, 1):
+            gap = max(gap, self._pop(position), key=GAPS.index)
+        return gap
+
+    def _pop(self, position: int) -> str:
+        closed = self._open.pop()
+        self.places[closed.name].pop()
+        self._n_begun = min(self._n_begun, len(self._open))
+        if closed.name in BLOCKS and closed.begin >= 0:
+            self.blocks.append((closed.begin, position))
+        return closed.gap
+
+    def state_of(self, name: str, tag: str) -> tuple[int, str]:
+        """Whether the text in this element is hidden, or elements inside may show theirs; its ``display``."""
+        around = self._open[-1].state
+        if around == HARD or name in {"html", "body"}:  # scripts show a page when it is complete
+            return around, ""
+        own, display = self.styles.of(name, tag)
+        return around if own is None else own, display
 
 
 def _unescaped(text: str) -> str:

@@ -1,6 +1,8 @@
 """Markdown: its text, headings and blocks, and its front matter as fields.
 
-The text is that of the file, but for rows of tables, links such as ``[[page|words]]``, and callouts.
+The text is that of the file without front matter and comments, but for rows of tables, links such as
+``[[page|words]]``, and callouts.  Front matter that is no mapping, or of which something cannot be kept,
+stays in the text, and so does that of a file without other text.
 
 Headings are lines that begin with ``#`` and paragraphs underlined with ``=`` or ``-``, as in CommonMark, but
 not those in fenced code, comments, ``<pre>`` and front matter.
@@ -54,22 +56,27 @@ FENCED_CALLOUT = re.compile(
     r"^[ \t>]*(?P<mark>:{3,}[ \t]*(?P<class>\{\.)?\{?(?P<kind>[A-Za-z][\w-]*)?(?P<rest>[^\n]*))$",
     re.MULTILINE,
 )
+PICTURE_SIZE = re.compile(r"\d+(?:x\d+)?")
+# Code; or what begins or ends a comment of HTML or Obsidian.
+COMMENT_EDGE = re.compile(
+    r"`[^`\n]+`|(?P<begin><!--)|(?P<end>-->)|(?P<begins>(?<![\w%])(?=%%(?!%)))?%%(?P<ends>(?![\w%]))?"
+)
 CALLOUT_TITLE = re.compile(r"title=\"([^\"\n]*)\"|^\[([^\]\n]*)\]|^\}?[ \t]+([^{}\n]*)$")
 
 
 def read_markdown(source: Source) -> Document:
     """The document, titled by its front matter or its one level-1 heading."""
     flat = newlines(source.text)
-    fields, note, front_end = Fields(), "", 0
+    fields, note, front_end, edits = Fields(), "", 0, list[Edit]()
     if front := front_matter(flat):
         front_end = front.end()
-        if len(front["body"]) > MAX_FRONT_MATTER:
-            note = f"front matter of more than {MAX_FRONT_MATTER // 1024} KB: its fields are left out"
-        else:
-            read_fields = _yaml_fields if front["yaml"] else _toml_fields
-            fields, note = read_fields(front["body"])
+        fields, note = _front_fields(front)
+        if fields.found() and not note and not fields.notes() and flat[front_end:].strip():
+            edits.append((0, front_end, ""))
     regions = _closed_regions(flat)
-    visible = blanked(flat, [(0, front_end), *regions] if front_end else regions)
+    code = [one for one in regions if not flat[slice(*one)].lstrip().startswith("<!--")]
+    comments = list(_comments(blanked(flat, [(0, front_end), *code])))
+    visible = blanked(blanked(flat, [(0, front_end), *regions]), comments)
     headings = tuple(_headings(visible, front_end))
     title = " ".join(fields.text("title").split())
     if not title and (found := FRONT_TITLE.search(flat, 0, front_end)):
@@ -80,22 +87,42 @@ def read_markdown(source: Source) -> Document:
         title=title[:MAX_TITLE] or top_title(headings),
         headings=headings,
         fields=fields.found(),
+        names=fields.names() if edits else (),
         blocks=blocks(flat, tables, regions, is_lazy=True),
     )
-    edits: list[Edit] = []
-    for edit in sorted([*row_edits(flat, tables), *_links(visible), *_callouts(visible)]):
+    left_out = ((start, end, "") for start, end in comments)
+    for edit in sorted([*row_edits(flat, tables), *_links(visible), *_callouts(visible), *left_out]):
         if not edits or edit[0] >= edits[-1][1]:
             edits.append(edit)
     return edited(document, edits)
 
 
+def _comments(visible: str) -> Iterator[Block]:
+    """Where comments of HTML and Obsidian stand; one without an end is text."""
+    start, end = -1, ""
+    for edge in COMMENT_EDGE.finditer(visible):
+        begins, ends = (edge["begin"], edge["begins"]), (edge["end"], edge["ends"])
+        if start < 0 and any(one is not None for one in begins):
+            start, end = edge.start(), "-->" if edge["begin"] else "%%"
+        elif start >= 0 and edge[0] == end and any(one is not None for one in ends):
+            yield start, edge.end()
+            start = -1
+
+
 def _links(visible: str) -> Iterator[Edit]:
-    """Edits that leave the words of a link such as ``[[page|words]]``, or the page where it has none."""
+    """Edits that make "words (page)" of ``[[page|words]]``, and "page" of ``[[page]]`` and a picture's size.
+
+    The page is named without its folders, and only where the words do not say it.
+    """
     for link in LINK.finditer(visible):
-        if link["page"]:  # else it is code
-            first, last = link.span("words" if link["words"] else "page")
-            yield link.start(), first, ""
-            yield last, link.end(), ""
+        if not link["page"]:  # it is code
+            continue
+        words = link["words"] if not PICTURE_SIZE.fullmatch(link["words"] or "0") else ""
+        first, last = link.span("words" if words else "page")
+        target = link["page"].rpartition("/")[2].partition("#^")[0].removesuffix(".md").strip("#")
+        is_said = not words or target.casefold() in words.casefold()
+        yield link.start(), first, ""
+        yield last, link.end(), "" if is_said else f" ({target.replace('#', ' > ')})"
 
 
 def _callouts(visible: str) -> Iterator[Edit]:
@@ -177,47 +204,58 @@ MAX_NODES = 5_000  # of a YAML tree: aliases make endless ones of a few lines
 KEY = re.compile(r"^[\w-]+:", re.MULTILINE)
 
 
-def _yaml_fields(text: str) -> tuple[Fields, str]:
-    """The fields of a YAML mapping, and a note; no fields where it is something else.
+def _front_fields(front: re.Match[str]) -> tuple[Fields, str]:
+    """The fields, and a note where they cannot be read; no fields where it is no mapping."""
+    text, fields = front["body"], Fields()
+    if len(text) > MAX_FRONT_MATTER:
+        return fields, f"front matter of more than {MAX_FRONT_MATTER // 1024} KB: its fields are left out"
+    try:
+        if front["yaml"]:
+            _add_yaml(fields, text)
+        else:
+            _add_toml(fields, _toml_table(text), "")
+    except RecursionError:
+        return Fields(), "front matter is nested too deep: its fields are left out"
+    except ValueError as error:
+        is_prose = front["yaml"] and not KEY.search(text)  # between two rules
+        return Fields(), "" if is_prose else f"front matter is not {error}: its fields are left out"
+    return fields, ""
+
+
+def _add_yaml(fields: Fields, text: str) -> None:
+    """Add the fields of a YAML mapping; ValueError with "YAML" and the line where it is not YAML.
 
     PyYAML composes the tree but constructs plain values only, so no tag in it creates an object.
     """
     import yaml  # takes 20 ms, and few documents need it
 
-    fields = Fields()
     try:
         loader = yaml.SafeLoader(text)
         try:
             root = loader.get_single_node()
             if isinstance(root, yaml.MappingNode):
-                _add_yaml(loader, fields, root)
+                _add_tree(loader, fields, root)
         finally:
             loader.dispose()
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # "\UFFFFFFFF" raises no YAMLError
-        if not KEY.search(text):
-            return Fields(), ""  # prose between two rules
         mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 2})" if mark else ""
-        return Fields(), f"front matter is not YAML{where}: its fields are left out"
-    except RecursionError:
-        return Fields(), "front matter is nested too deep: its fields are left out"
-    return fields, ""
+        raise ValueError(f"YAML (line {mark.line + 2})" if mark else "YAML") from error
 
 
-def _add_yaml(loader: yaml.SafeLoader, fields: Fields, root: yaml.Node) -> None:
+def _add_tree(loader: yaml.SafeLoader, fields: Fields, root: yaml.Node) -> None:
     """Add the values of a tree; a bounded number of them, for an alias may lead back to a node above."""
     n_nodes = 0
 
-    def add(node: yaml.Node, name: str, *, is_item: bool = False) -> None:
+    def add(node: yaml.Node, name: str) -> None:
         nonlocal n_nodes
         n_nodes += 1
-        if n_nodes > MAX_NODES or len(name) > MAX_NAME or (is_item and node.id != "scalar"):
+        if n_nodes > MAX_NODES or len(name) > MAX_NAME:
             fields.leave_out()
         elif node.id == "scalar":
             _add_scalar(loader, fields, node, name)
         elif node.id == "sequence":
             for item in node.value:
-                add(item, name, is_item=True)
+                add(item, name)
         else:
             for key, value in node.value:
                 if key.id == "scalar" and key.value != "<<":
@@ -243,31 +281,24 @@ def _add_scalar(loader: yaml.SafeLoader, fields: Fields, node: yaml.ScalarNode, 
             fields.add(name, node.value)
 
 
-def _toml_fields(text: str) -> tuple[Fields, str]:
-    """The fields of a TOML document, and a note."""
-    fields = Fields()
-    try:
-        _add_table(_toml_table(text), "", fields)
-    except (ValueError, RecursionError) as error:
-        reason = str(error).partition("\n")[0][:100]
-        return Fields(), f"TOML front matter ({reason}): its fields are left out"
-    return fields, ""
-
-
 def _toml_table(text: str) -> dict[str, Any]:
+    """The table of a TOML document; ValueError with the reason where it is none."""
     if sys.version_info >= (3, 11):
         import tomllib
 
-        return tomllib.loads(text)
-    raise ValueError("reading it takes Python 3.11")
+        try:
+            return tomllib.loads(text)
+        except ValueError as error:
+            raise ValueError(f"TOML ({str(error).partition(chr(10))[0][:100]})") from error
+    raise ValueError("read: TOML takes Python 3.11")
 
 
-def _add_table(table: dict[str, Any], prefix: str, fields: Fields) -> None:
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict):
-            _add_table(value, f"{name}.", fields)
-        elif isinstance(value, list):
-            fields.add_all(name, value)
-        else:
-            fields.add(name, value)
+def _add_toml(fields: Fields, value: object, name: str) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _add_toml(fields, inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, list):
+        for item in value:
+            _add_toml(fields, item, name)
+    else:
+        fields.add(name, value)

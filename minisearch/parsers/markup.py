@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from unicodedata import normalize
 
 from minisearch.formats import suffix_of
-from minisearch.parsers.blocks import blocks, drawn_tables, row_edits
-from minisearch.parsers.source import MAX_TITLE, Edit, Fields, Source, edited, top_title
+from minisearch.parsers.blocks import DrawnTable, SpannedCell, blocks, drawn_tables, row_edits
+from minisearch.parsers.source import MAX_TITLE, Edit, Fields, Source, edited, outermost_first, top_title
 from minisearch.text import newlines
 from minisearch.types import Document, Heading
 
@@ -44,9 +44,10 @@ ASCIIDOC = _Language(
     fence=_pattern(r"^(?:-{4,}|\.{4,})[ \t]*(?:\n|\Z)"),
     markup=_pattern(
         r"^={1,6}[ \t]+(?=\S)",
+        r"footnote:[^\s\[]{0,300}\[([^]\n]{1,300})\]",
         r"^(?:[=*_+/]{4,}|--|\+|\|={3,}|//[^\n]*|\[[^]\n]{0,300}\]|:[\w-]+!?:[^\n]*)[ \t]*(?:\n|\Z)",
         r"^(?:include|ifn?def|endif|toc)::[^\n]*(?:\n|\Z)|\[\[[^]\n]{0,300}\]\]",
-        r"\b(?:https?://|mailto:|link:|xref:|image:|kbd:|btn:|footnote:)[^\s\[]{0,300}\[([^]\n]{1,300})\]",
+        r"\b(?:https?://|mailto:|link:|xref:|image:|kbd:|btn:)[^\s\[]{0,300}\[([^]\n]{1,300})\]",
         r"<<[^,>\n]{0,200},([^>\n]{1,300})>>",
         r"(?<![\w*])\*(\S[^*\n]*)\*(?!\w)",
         r"(?<!\w)_(\S[^_\n]*)_(?!\w)",
@@ -78,8 +79,8 @@ LATEX = _Language(
     ),
     fence=_pattern(r"\\(?:begin|end)\{(?:verbatim|lstlisting|minted|alltt)\*?\}[^\n]*(?:\n|\Z)"),
     markup=_pattern(
-        r"(?<!\\)%[^\n]*(?:\n|\Z)|^[ \t]*\\(?!item\b)[a-zA-Z]+[ \t]*(?:\n|\Z)|\\\\[ \t]*$",
-        r"(?P<item>\\item(?![a-zA-Z])\s*)",
+        r"^[ \t]*\\(?!item\b)[a-zA-Z]+[ \t]*(?:\n|\Z)|\\\\[ \t]*$",
+        r"(?P<item>\\item(?![a-zA-Z])\s*)|(?P<note>\\(?:footnote|thanks)(?![a-zA-Z])\{)",
         rf"\\begin\{{(?:tabularx?|longtable|array)\*?\}}{ARGUMENTS}\{{{INNER[:-1][1:]}\}}",
         rf"\\(?:begin|end)\{{[^}}\n]{{0,100}}\}}{ARGUMENTS}",
         r"\\(?:maketitle|tableofcontents|(?:new|clear)page|centering|noindent|[sl]arge|hline)(?![a-zA-Z])",
@@ -91,7 +92,7 @@ LATEX = _Language(
     field=_pattern(rf"\\(title|author|date)(?![a-z])\{{{INNER}\}}"),
 )
 BODY = r"\begin{document}"
-# Letters with accents, such as \"u and \c{c}, letters with names, and thin spaces.
+# Comments; letters with accents, such as \"u and \c{c}, letters with names, and thin spaces.
 SIGNS = "\"'`^~=.cvuHkrd"
 COMBINING = "\u0308\u0301\u0300\u0302\u0303\u0304\u0307\u0327\u030c\u0306\u030b\u0328\u030a\u0323"
 OVER_LETTERS = dict(zip(SIGNS, COMBINING, strict=True))
@@ -99,9 +100,25 @@ NAMES = "ss ae AE oe OE aa AA o O l L i j"
 NAMED = dict(zip(NAMES.split(), "ßæÆœŒåÅøØłŁıȷ", strict=True))
 LETTER = re.compile(
     r"""(?<!\\)\\(?: (?:(["'`^~=.])|([cvuHkrd])(?![a-zA-Z]))\s*(?:\{\\?([a-zA-Z])\}|\\?([a-zA-Z]))
-    | (ss|ae|AE|oe|OE|aa|AA|[oOlLij])(?![a-zA-Z])(?:\{\}|[ \t]+)? | , )""",
+    | (ss|ae|AE|oe|OE|aa|AA|[oOlLij])(?![a-zA-Z])(?:\{\}|[ \t]+)? | , )
+    | (?P<comment>(?<!\\)%[^\n]*(?:\n|\Z))""",
     re.VERBOSE,
 )
+# The beginning of a table; what ends a cell, and a row; a cell of several columns.
+TABULAR = _pattern(
+    rf"\\begin\{{(tabular[xy]?|longtable|supertabular)\*?\}}(?:{ARGUMENTS}\{{{INNER[:-1][1:]}\}}){{1,2}}"
+)
+TABLE_EDGE = _pattern(
+    r"(?<!\\)&|(?P<end>\\\\\*?(?:\[[^]\n]{0,30}\])?|\\tabularnewline)"
+    r"|\\(?:hline|(?:top|mid|bottom)rule|end(?:first)?head|end(?:last)?foot|c(?:line|midrule)(?:\([lr]+\))?\{[^}\n]*\})"
+)
+SPANNING = re.compile(rf"\s*\\multicolumn\{{([0-9]{{1,2}})\}}\{{[^{{}}\n]{{0,100}}\}}\{{{INNER}\}}\s*")
+TABLE_BEGIN = _pattern(r"(?:^\[([^]\n]{0,300})\][ \t]*\n)?(?:^\.\S[^\n]*\n)?^\|={3,}[ \t]*\n")
+TABLE_END = _pattern(r"^\|={3,}[ \t]*$")
+CELL_MARK = _pattern(
+    r"(?:(?:^|(?<=\s))(?:(?P<columns>[0-9]{1,2})?(?P<rows>\.[0-9]+)?\+)?[<^>.]{0,3}[a-z]?|(?<!\\))\|"
+)
+COLUMNS = re.compile(r"""\bcols\s*=\s*["']?([^"'\]]{1,200})""")
 LANGUAGES = {".org": ORG, ".tex": LATEX}
 LEVELS = {"part": 0, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5}
 
@@ -111,6 +128,12 @@ def read_markup(source: Source) -> Document:
     language, document = LANGUAGES.get(suffix_of(source.path), ASCIIDOC), source.unchanged("markup")
     if language is LATEX:
         document = edited(document, list(_letters(newlines(document.text))))
+    flat = newlines(document.text)
+    readers = {ASCIIDOC: [_asciidoc_tables], LATEX: [_latex_tables]}.get(language, [])
+    outside = list(_outside_code(language, flat, 0))
+    own = [table for span in outside for read in readers for table in read(flat, *span)]
+    document = replace(document, blocks=outermost_first(block for table in own for block in table.blocks()))
+    document = edited(document, list(row_edits(flat, own)))
     flat = newlines(document.text)
     fields, begin = Fields(), flat.find(BODY) + len(BODY) if language is LATEX and BODY in flat else 0
     for found in language.field.finditer(flat):
@@ -129,17 +152,70 @@ def read_markup(source: Source) -> Document:
     flat = newlines(document.text)
     tables = drawn_tables(flat)
     title = document.title or top_title(document.headings)
-    document = replace(document, blocks=blocks(flat, tables), title=title)
+    all_blocks = outermost_first([*document.blocks, *blocks(flat, tables)])
+    document = replace(document, blocks=all_blocks, title=title)
     return edited(document, list(row_edits(flat, tables)))
 
 
 def _letters(flat: str) -> Iterator[Edit]:
-    """Edits that write the letters of LaTeX as Unicode has them, outside of code."""
+    """Edits that write the letters of LaTeX as Unicode has them, and leave out comments, outside of code."""
     for start, end in _outside_code(LATEX, flat, 0):
         for found in LETTER.finditer(flat, start, end):
             sign, name = found[1] or found[2], found[3] or found[4]
             letter = normalize("NFC", name + OVER_LETTERS[sign]) if sign else NAMED.get(found[5], " ")
+            letter = "" if found["comment"] else letter
             yield *found.span(), letter
+
+
+def _latex_tables(flat: str, start: int, end: int) -> Iterator[DrawnTable]:
+    """Tables without tables inside; the first row is the header if a rule stands below it."""
+    for begin in TABULAR.finditer(flat, start, end):
+        close = flat.find("\\end{" + begin[1], begin.end(), end)
+        if close < 0 or flat.find("\\begin{", begin.end(), close) >= 0:
+            continue
+        rows: list[list[SpannedCell]] = [[]]
+        position, has_header = begin.end(), False
+        for edge in TABLE_EDGE.finditer(flat, begin.end(), close):
+            if edge[0] == "&" or edge["end"]:
+                rows[-1].append(_latex_cell(flat, position, edge.start()))
+                rows += [[]] * bool(edge["end"])
+                rows[-1] = list(rows[-1])
+            elif not flat[position : edge.start()].strip():
+                has_header = has_header or len(rows) == 2
+            position = edge.end()
+        if flat[position:close].strip():
+            rows[-1].append(_latex_cell(flat, position, close))
+        yield DrawnTable.of_cells(begin.start(), close, rows, has_header=has_header)
+
+
+def _latex_cell(flat: str, start: int, end: int) -> SpannedCell:
+    spanning = SPANNING.fullmatch(flat, start, end)
+    return (*spanning.span(2), int(spanning[1])) if spanning else (start, end, 1)
+
+
+def _asciidoc_tables(flat: str, start: int, end: int) -> Iterator[DrawnTable]:
+    """Tables between two lines ``|===``; the header is named as such, or followed by a blank line."""
+    position = start
+    while begin := TABLE_BEGIN.search(flat, position, end):
+        close = TABLE_END.search(flat, begin.end(), end)
+        position = close.end() if close else end
+        marks = list(CELL_MARK.finditer(flat, begin.end(), close.start() if close else end))
+        if not close or not marks or any(mark["rows"] for mark in marks):
+            continue
+        first_line = flat.find("\n", marks[0].start())
+        columns = COLUMNS.search(begin[1] or "")
+        named = columns[1].split(",") if columns else []
+        n_columns = sum(int(one.partition("*")[0]) if "*" in one and one[0].isdigit() else 1 for one in named)
+        n_columns = n_columns or sum(int(mark["columns"] or 1) for mark in marks if mark.start() < first_line)
+        rows: list[list[SpannedCell]] = [[]]
+        last = close.start() - 1
+        for mark, after in zip(marks, [*(one.start() for one in marks[1:]), last], strict=True):
+            if sum(n for _, _, n in rows[-1]) >= n_columns:
+                rows.append([])
+            rows[-1].append((mark.end(), after, int(mark["columns"] or 1)))
+        is_first_alone = flat.startswith("\n", first_line + 1) and rows[0][-1][0] < first_line
+        has_header = "header" in (begin[1] or "") or is_first_alone
+        yield DrawnTable.of_cells(marks[0].start(), last, rows, has_header=has_header)
 
 
 def _outside_code(language: _Language, flat: str, start: int) -> Iterator[tuple[int, int]]:
@@ -173,10 +249,10 @@ def _edits(language: _Language, flat: str, spans: list[tuple[int, int]]) -> Iter
         for found in language.markup.finditer(flat, start, end):
             first, last = found.span(found.lastindex or 0)
             if found.lastgroup or not found.lastindex:
-                words = {"item": "- ", "rule": found[0].replace("+", "|")}.get(found.lastgroup or "", "")
-                yield *found.span(), words
+                words = {"item": "- ", "note": " ", "rule": found[0].replace("+", "|")}
+                yield *found.span(), words.get(found.lastgroup or "", "")
             else:
-                yield found.start(), first, ""
+                yield found.start(), first, " " * found[0].startswith("footnote")
                 yield last, found.end(), ""
         reached = end
 

@@ -142,6 +142,9 @@ class _Notebook(DocumentBuilder):
         if kind == "markdown":
             read = read_markdown(Source.of_text(source.text))
             self.add_part(AnchoredText(read.text, read.origin.anchors).mapped_through(source), read)
+            self.names += read.names
+            for name, values in read.fields.items():
+                self.fields.add_all(name, values)
         else:
             self.add(source)
             self.blocks.append((start, len(self)))

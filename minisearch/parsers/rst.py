@@ -15,8 +15,9 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from minisearch.parsers.blocks import blocks, drawn_tables, row_edits
-from minisearch.parsers.source import MAX_TITLE, Fields, Source, edited, top_title
+from minisearch.parsers.blocks import DrawnTable, SpannedCell, blocks, drawn_tables, row_edits
+from minisearch.parsers.source import MAX_TITLE, Edit, Fields, Source, edited, top_title
+from minisearch.parsers.tables import rows as csv_rows
 from minisearch.text import newlines
 from minisearch.types import Document, Heading
 
@@ -46,6 +47,13 @@ BODY = r"\n(?:[ \t]*\n)*({0}[ \t]+)\S[^\n]*(?:\n(?:[ \t]*\n)*{0}[ \t]+\S[^\n]*)*
 FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
 # "[ \t]" and not "[ \t]+" before "[^\n]*": of two runs that overlap, every split would be tried.
 BLANK_OR_MARKUP = re.compile(r"(?:[ \t]*\n|\.\.(?:[ \t][^\n]*)?\n(?:[ \t][^\n]*\n)*)*")
+# A table of lists or of CSV, with its indented lines; its options; a cell of a list.
+TABLE = re.compile(
+    r"^([ \t]*)\.\. (list|flat|csv)-table::[ \t]*([^\n]*)(?:\n|\Z)((?:[ \t]*\n|\1[ \t]+[^\n]*(?:\n|\Z))*)",
+    re.MULTILINE,
+)
+OPTION = re.compile(r"[ \t]+:([\w-]+):[ \t]*([^\n]*)(?:\n|\Z)")
+CELL = re.compile(r"^([ \t]*)(\*[ \t]+)?-(?=[ \t]|$)", re.MULTILINE)
 MAX_LABELS = 1000  # characters above a title in which labels are looked for
 
 
@@ -55,7 +63,8 @@ def read_rst(source: Source) -> Document:
     sections = list(_headings(flat))
     headings = tuple(_with_objects(flat, [heading for heading, _ in sections]))
     fields = _fields(flat, sections)
-    tables = drawn_tables(flat)
+    found = list(_directives(flat))
+    tables = sorted([*drawn_tables(flat), *(one for one, _ in found)], key=lambda table: table.start)
     document = replace(
         source.unchanged("rst", *fields.notes()),
         title=top_title(headings),
@@ -63,7 +72,49 @@ def read_rst(source: Source) -> Document:
         fields=fields.found(),
         blocks=blocks(flat, tables),
     )
-    return edited(document, list(row_edits(flat, tables)))
+    heads = [edit for _, edits in found for edit in edits]
+    return edited(document, sorted([*row_edits(flat, tables), *heads]))
+
+
+def _directives(flat: str) -> Iterator[tuple[DrawnTable, list[Edit]]]:
+    """The tables of directives, and edits that leave the title of the directive above each."""
+    for found in TABLE.finditer(flat):
+        position, end = found.start(4), found.start(4) + len(found[4].rstrip())
+        options: dict[str, tuple[str, int, int]] = {}
+        while option := OPTION.match(flat, position, end):
+            options[option[1]] = option[2].strip(), *option.span(2)
+            position = option.end()
+        n_header = options.get("header-rows", ("0",))[0]
+        if found[2] == "csv":
+            delimiter = {"tab": "\t", "space": " "}.get(*[options.get("delim", (",",))[0]] * 2) or ","
+            header = [options["header"][1:]] if "header" in options else []
+            rows = [row for span in (*header, (position, end)) for row in _csv_rows(flat, *span, delimiter)]
+            n_header = "1" if header else n_header
+        else:
+            rows = _list_rows(flat, position, end)
+        if any(rows):
+            table = DrawnTable.of_cells(found.start(4), end, rows, has_header=n_header != "0")
+            yield table, [(found.end(1), found.start(3), "")]
+
+
+def _csv_rows(flat: str, start: int, end: int, delimiter: str) -> Iterator[list[SpannedCell]]:
+    for row in csv_rows(flat[start:end], delimiter):
+        yield [(start + cell.start, start + cell.end, 1) for cell in row]
+
+
+def _list_rows(flat: str, start: int, end: int) -> list[list[SpannedCell]]:
+    """The rows of a list of lists; other lists stand in its cells."""
+    marks = list(CELL.finditer(flat, start, end))
+    first = next((mark for mark in marks if mark[2]), None)
+    indent, dash = (first[1], len(first[1] + first[2])) if first else ("", 0)
+    own = [mark for mark in marks if (mark[1] == indent if mark[2] else len(mark[1]) == dash)]
+    rows: list[list[SpannedCell]] = []
+    for mark, after in zip(own, [*(mark.start() for mark in own[1:]), end], strict=False):
+        if mark[2]:
+            rows.append([])
+        if rows:
+            rows[-1].append((mark.end(), after, 1))
+    return rows
 
 
 def _with_objects(flat: str, sections: Sequence[Heading]) -> list[Heading]:

@@ -166,9 +166,9 @@ class _Reader:
         elif word == "uc":
             state.n_fallback = max(number, 0)
         elif word == "ansicpg":
-            state.code_page = _codec(number)
+            state.code_page = codec(number)
         elif word == "fcharset":
-            self._fonts[self._font] = _codec(CODE_PAGES.get(number, 1252))
+            self._fonts[self._font] = codec(CODE_PAGES.get(number, 1252))
         elif word == "f":
             self._font = number
             state.code_page = self._fonts.get(number, state.code_page)
@@ -195,7 +195,8 @@ class _Reader:
         self._after = []
 
 
-def _codec(code_page: int) -> str:
+def codec(code_page: int) -> str:
+    """Python's name of a Windows code page."""
     try:
         return codecs.lookup(NAMES.get(code_page, f"cp{code_page}")).name
     except LookupError:

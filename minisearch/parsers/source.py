@@ -285,6 +285,7 @@ Value = str | float | bool
 MAX_VALUES = 200
 MAX_VALUE = 1_000  # characters
 MAX_NAME = 100
+MAX_NAMES = 500  # characters: they are repeated with each chunk
 
 
 class Fields:
@@ -323,6 +324,13 @@ class Fields:
     def found(self) -> dict[str, tuple[Value, ...]]:
         """Each name with its values, in the order in which they were added."""
         return {name: tuple(values) for name, values in self._values.items()}
+
+    def names(self) -> tuple[str, ...]:
+        """The texts among the values, the shortest first, `MAX_NAMES` characters in all."""
+        texts = {one for values in self._values.values() for one in values if isinstance(one, str)}
+        ordered = sorted(texts, key=lambda text: (len(text), text))
+        lengths = accumulate(map(len, ordered))
+        return tuple(text for text, length in zip(ordered, lengths, strict=True) if length <= MAX_NAMES)
 
     def text(self, name: str) -> str:
         """The first value of a field if it is a text, else ""."""
@@ -367,6 +375,7 @@ class DocumentBuilder(TextBuilder):
         self.title = ""
         self.language = ""
         self.fields = Fields()
+        self.names: tuple[str, ...] = ()
         self.headings: list[Heading] = []
         self.pages: list[int] = []
         self.blocks: list[Block] = []
@@ -393,6 +402,7 @@ class DocumentBuilder(TextBuilder):
             notes=(*self.source.notes, *self.fields.notes(), *self.notes),
             language=self.language,
             fields=self.fields.found(),
+            names=self.names,
             pages=tuple(self.pages),
             blocks=outermost_first(self.blocks),
         )

@@ -60,9 +60,10 @@ class StoredDocument:
     """A document's record: the state of its file, to detect changes, and the values that filters compare.
 
     ``sha256`` is the hash of the file's bytes.  ``ingest`` is the fingerprint of the settings with which the
-    file was parsed and chunked: with other settings it is read again.  ``language`` and ``fields`` are those
-    of `Document`, with numbers as floats; a store returns the fields only on request.  ``n_characters`` is
-    the length of the text, ``n_bytes_indexed`` the number of the file's bytes that are in chunks.
+    file was parsed and chunked: with other settings it is read again.  ``language``, ``fields`` and ``names``
+    are those of `Document`, with numbers as floats; a store returns the fields only on request, the names not
+    at all.  ``n_characters`` is the length of the text, ``n_bytes_indexed`` the number of the file's bytes
+    that are in chunks.
     ``keeps_secrets`` is true if the file was not screened for secrets.
     """
 
@@ -78,6 +79,7 @@ class StoredDocument:
     n_characters: int = 0
     n_bytes_indexed: int = 0
     keeps_secrets: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,14 +251,10 @@ def test_a_bare_rst_heading_with_a_label_and_an_overline_is_bare():
     assert only.text.startswith(".. _a:")
 
 
-def test_front_matter_leads_the_first_section():
-    front = "---\ntags: [a, b]\n---\n"  # 13 tokens
-    for text in (front + "# A\n\ntext\n\n# B\n\nmore\n", front + "\n# A\n\n## A\n\ntext\n\n# B\n\nmore\n"):
-        first, second = cut(text, max_tokens=40)
-        assert first.text.startswith(front) and first.text.endswith("text")
-        assert first.heading.startswith("A") and (second.heading, second.text) == ("B", "# B\n\nmore")
-    (only,) = cut(front + "\n# A\n", max_tokens=40)
-    assert only.text == front + "\n# A"
+def test_a_passage_begins_below_front_matter_with_the_lines_of_the_file():
+    first, second = cut("---\ntags: [a, b]\n---\n\n# A\n\ntext\n\n# B\n\nmore\n", max_tokens=40)
+    assert (first.heading, first.text, first.line) == ("A", "# A\n\ntext", 5)
+    assert (second.heading, second.text, second.line) == ("B", "# B\n\nmore", 9)
 
 
 def test_a_rule_before_the_first_heading_is_no_passage_by_itself():
@@ -271,20 +267,6 @@ def test_a_label_alone_is_no_chunk(label: str) -> None:
     first, second = cut(f"{label}\n\n# A\n\n{label}\n\n## B\n\nmore\n\n# C\n\ntext", max_tokens=40)
     assert (first.text, first.heading) == (f"{label}\n\n# A\n\n{label}\n\n## B\n\nmore", "A > B")
     assert second.text == "# C\n\ntext"
-
-
-def test_front_matter_too_long_to_lead_stands_alone():
-    front = "---\ntags: [" + ", ".join(f"t{i}" for i in range(12)) + "]\n---"  # 33 tokens
-    first, second = cut(front + "\n# A\n\ntext", max_tokens=65)
-    assert (first.text, first.heading, second.text) == (front, "", "# A\n\ntext")
-    (both,) = cut(front + "\n# A\n\ntext", max_tokens=66)
-    assert both.heading == "A"
-
-
-def test_words_below_front_matter_stay_with_it():
-    front = "---\ntags: [a, b]\n---\n"
-    first, second = cut(front + "words\n\n# A\n\ntext", max_tokens=40)
-    assert (first.text, first.heading, second.text) == (front + "words", "", "# A\n\ntext")
 
 
 def test_a_section_that_fits_is_never_cut():

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from minisearch import MiniSearch, Settings
 from minisearch.cli import cli
-from minisearch.parsers import code
+from minisearch.parsers import registry
 from tests.fakes import HashingEncoder
 
 MARKDOWN = "# Title\n\nSome words.\n\n## Part\n\n" + "More words here. " * 80 + "\n"
@@ -89,7 +89,7 @@ def test_notes_of_the_parser_are_shown(here, monkeypatch):
     assert "note: not UTF-8; read as Windows-1252\n" in run("a.txt")
     (here / "a.py").write_text("def f():\n    pass\n")
     assert "note" not in run("a.py")
-    monkeypatch.setattr(code, "is_installed", lambda grammar: False)
+    monkeypatch.setattr(registry, "is_installed", lambda grammar: False)
     assert "note: cut at lines; at functions with: pip install 'minisearch-local[code]'\n" in run("a.py")
 
 

@@ -109,6 +109,15 @@ def archives(folder: Path) -> dict[str, str]:
             "deep.rtf": rb"{\rtf1 " + b"{" * 1_000_000,
             "words.rtf": rb"{\rtf1 " + rb"\u65?" * 1_000_000 + rb"\cell" * 100_000,
             "binary.rtf": rb"{\rtf1 {\pict\bin9999999999 " + bytes(range(256)) * 1_000,
+            "deep.msg": made.ole(_nested_message(60)),
+            "many.msg": made.ole(
+                {f"__attach_version1.0_#{n:08X}": {} for n in range(5_000)} | made.message({})
+            ),
+            "loop.msg": _looping(made.ole(made.message({0x1000: "Bread and water. " * 1_000}))),
+            "packed.msg": made.ole(
+                made.message({}, long={0x1009: bytes(8) + b"LZFu" + bytes(4) + b"\xff" * 9**6})
+            ),
+            "cut.msg": made.ole(made.message({0x1000: "Bread and water. " * 1_000}))[:3_000],
             "many.docx": made.zipped({**docx, **{f"word/{n}.xml": "" for n in range(10_001)}}),
             "text.docx": "Bread and water.",
             "archive.md": made.zipped({"a.txt": "Bread and water"}),
@@ -118,12 +127,28 @@ def archives(folder: Path) -> dict[str, str]:
     return {
         "bomb.docx": unsafe, "bomb.xlsx": unsafe, "bomb.epub": unsafe, "bomb.pptx": unsafe,
         "bomb.odt": unsafe, "rows.ods": "of text in it|memory", "laughs.odt": unsafe,
-        "deep.odt": "damaged|deep", "deep.rtf": "deep", "words.rtf": INDEXED, "binary.rtf": "no text",
+        "deep.msg": INDEXED, "many.msg": "deep", "loop.msg": INDEXED, "packed.msg": "no text",
+        "cut.msg": "damaged", "deep.odt": "damaged|deep",
+        "deep.rtf": "deep", "words.rtf": INDEXED, "binary.rtf": "no text",
         "laughs.docx": unsafe, "laughs.xlsx": unsafe, "laughs.epub": unsafe,
         "laughs.xml": INDEXED, "overlap.docx": "damaged", "outside.docx": INDEXED, "outside.epub": INDEXED,
         "link.docx": INDEXED, "many.docx": unsafe, "text.docx": "not a ZIP archive",
         "archive.md": "ZIP archive",
     }  # fmt: skip
+
+
+def _nested_message(depth: int) -> made.Folder:
+    """A message with a message attached, and so on."""
+    inner: made.Folder = {"__substg1.0_3701000D": _nested_message(depth - 1)} if depth else {}
+    return made.message(
+        {0x1000: f"Bread {depth}"}, folders={"__attach_version1.0_#00000000": inner}, header=24
+    )
+
+
+def _looping(file: bytes) -> bytes:
+    """An OLE file whose table of sectors leads each sector to itself."""
+    start = 512 * (int.from_bytes(file[76:80], "little") + 1)
+    return file[:start] + b"".join(n.to_bytes(4, "little") for n in range(128)) + file[start + 512 :]
 
 
 def _replaced(archive: bytes, entries: Mapping[str, str]) -> bytes:

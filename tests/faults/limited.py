@@ -21,7 +21,7 @@ from pathlib import Path
 
 from minisearch import MiniSearch
 from minisearch.manifest import FileChoice
-from minisearch.parsers import code, registry
+from minisearch.parsers import registry
 from minisearch.stores.local import LocalStore
 from tests.fakes import HashingEncoder
 
@@ -44,7 +44,7 @@ def main(index: str, folder: str, mb: str, max_bytes: str = "0", uid: str = "0")
         documents = {path: document.n_bytes_indexed for path, document in store.documents().items()}
         problems = store.check(deep=True)
     peak_kb = memory_kb("VmHWM")
-    for sandbox in (code.SANDBOX, registry.SANDBOX):  # what a process took is told once it has ended
+    for sandbox in (registry.CODE_SANDBOX, registry.SANDBOX):  # what a process took is told once it has ended
         sandbox.close()
     told = {
         "reports": reports,

@@ -81,3 +81,13 @@ def test_positions_stay_and_what_is_no_secret_too(parts: list[str]) -> None:
 )
 def test_a_text_of_blanks_alone_is_told(text: str, expected: bool) -> None:
     assert has_only_blanks(text) is expected
+
+
+def test_a_password_in_front_matter_is_blanked_there_and_in_the_text() -> None:
+    front = b"---\ntags: [a]\npassword: tR4x9-qq8Wz\n---\n\n"
+    document = screened(parse("a.md", front + b"Text.\n"))
+    assert "tR4x9" not in repr((document.fields, document.names))
+    assert (document.fields["tags"], document.names[0]) == (("a",), "a")
+    assert document.notes == ("1 possible secret hidden: password, metadata (--keep-secrets indexes them)",)
+    document = screened(parse("a.md", front + b"Text with tR4x9-qq8Wz.\n"))
+    assert "tR4x9" not in repr((document.text, document.fields, document.names))

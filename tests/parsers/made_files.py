@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 PdfLine = tuple[float, float, float, str]  # x, y, size, words (Latin-1)
@@ -222,3 +223,90 @@ def deflated(n_megabytes: int) -> bytes:
     packer = zlib.compressobj(9)
     first, second = (packer.compress(b" " * (1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
     return first + second * (n_megabytes - 1) + packer.flush()
+
+
+# --- Outlook messages --------------------------------------------------------------------------------------
+
+Folder = dict[str, "bytes | Folder"]
+FREE, LAST, FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+
+
+def ole(root: Folder) -> bytes:
+    """An OLE file of version 3 with these streams and folders (MS-CFB), each sector of 512 bytes."""
+    entries: list[list[Any]] = []  # name, kind, child, next, start, data
+
+    def add(name: str, kind: int, content: bytes | Folder) -> int:
+        entries.append([name, kind, FREE, FREE, 0, b""])
+        number = len(entries) - 1
+        if isinstance(content, bytes):
+            entries[number][5] = content
+            return number
+        kids = [add(one, 2 if isinstance(content[one], bytes) else 1, content[one])
+                for one in sorted(content, key=lambda one: (len(one), one.upper()))]  # fmt: skip
+        entries[number][2] = kids[0] if kids else FREE
+        for kid, after in pairwise(kids):
+            entries[kid][3] = after
+        return number
+
+    add("Root Entry", 5, root)
+    sectors: list[bytes] = []
+    fat: list[int] = []
+
+    def put(data: bytes) -> int:
+        """The number of the first sector of these bytes."""
+        start, n = len(sectors), -(-len(data) // 512)
+        sectors.extend(data[i * 512 : (i + 1) * 512].ljust(512, b"\0") for i in range(n))
+        fat.extend([*range(start + 1, start + n), LAST] if n else [])
+        return start if n else LAST
+
+    mini, mini_fat = bytearray(), list[int]()
+    for entry in entries[1:]:
+        data = entry[5]
+        if len(data) >= 4096:
+            entry[4] = put(data)
+        elif data:
+            start, n = len(mini_fat), -(-len(data) // 64)
+            entry[4] = start
+            mini += data.ljust(n * 64, b"\0")
+            mini_fat += [*range(start + 1, start + n), LAST]
+    entries[0][4], entries[0][5] = put(bytes(mini)), bytes(mini)
+    first_mini = put(b"".join(n.to_bytes(4, "little") for n in mini_fat))
+    n_mini = -(-len(mini_fat) // 128)
+    directory = bytearray()
+    for name, kind, child, after, start, data in entries:
+        words = name.encode("utf-16-le")
+        directory += words.ljust(64, b"\0") + (len(words) + 2).to_bytes(2, "little") + bytes([kind, 1])
+        directory += b"".join(n.to_bytes(4, "little") for n in (FREE, after, child)) + bytes(36)
+        directory += start.to_bytes(4, "little") + len(data).to_bytes(8, "little")
+    first_directory = put(bytes(directory))
+    n_fat = next(n for n in range(1, 100) if n * 128 >= len(fat) + n)
+    places = range(len(fat), len(fat) + n_fat)
+    fat += [FAT] * n_fat
+    fat += [FREE] * (n_fat * 128 - len(fat))
+    table = b"".join(n.to_bytes(4, "little") for n in fat)
+    sectors += [table[i : i + 512] for i in range(0, len(table), 512)]
+    head = bytes.fromhex("D0CF11E0A1B11AE1") + bytes(16) + bytes.fromhex("3E000300FEFF09000600") + bytes(10)
+    numbers = [n_fat, first_directory, 0, 4096, first_mini if n_mini else LAST, n_mini, LAST, 0, *places]
+    head += b"".join(n.to_bytes(4, "little") for n in [*numbers, *[FREE] * (109 - n_fat)])
+    return head.ljust(512, b"\0") + b"".join(sectors)
+
+
+def message(
+    words: Mapping[int, str], *, encoding: str = "", long: Mapping[int, bytes] | None = None,
+    short: Mapping[int, int] | None = None, folders: Folder | None = None, header: int = 32,
+) -> Folder:  # fmt: skip
+    """The properties of an Outlook message (MS-OXMSG): texts in UTF-16 or in an 8-bit encoding, bytes, numbers.
+
+    A short property is given by its number and type together.
+    """
+    kind, codec = ("001E", encoding) if encoding else ("001F", "utf-16-le")
+    table = b"".join(
+        tag.to_bytes(4, "little") + bytes(4) + value.to_bytes(8, "little")
+        for tag, value in (short or {}).items()
+    )
+    return {
+        "__properties_version1.0": bytes(header) + table,
+        **{f"__substg1.0_{number:04X}{kind}": text.encode(codec) for number, text in words.items()},
+        **{f"__substg1.0_{number:04X}0102": data for number, data in (long or {}).items()},
+        **(folders or {}),
+    }

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from minisearch.chunking.chunker import chunk
 from minisearch.chunking.sections import SMALL_TOKENS
 from minisearch.errors import IngestError
-from minisearch.parsers import code, parse
-from minisearch.parsers.code import read_code
+from minisearch.parsers import parse, registry
+from minisearch.parsers.registry import read_code
 from minisearch.parsers.sandbox import Limits, Sandbox
 from minisearch.parsers.source import decode
 from minisearch.types import Chunk
@@ -337,12 +337,12 @@ def test_chunks_of_code_are_in_order_and_share_no_line_but_in_an_overlap():
 
 def test_without_its_grammar_a_source_is_cut_at_lines(monkeypatch):
     monkeypatch.setitem(sys.modules, "tree_sitter_python", None)
-    monkeypatch.setattr(code, "is_installed", lambda grammar: grammar != "python")
+    monkeypatch.setattr(registry, "is_installed", lambda grammar: grammar != "python")
     document = parse("a.py", b"def f():\n    pass\n")
     assert (document.headings, document.notes, document.format) == ((), (), "code")
-    assert code.is_cut_at_lines("a.py")
-    assert not code.is_cut_at_lines("a.js")
-    assert not code.is_cut_at_lines("a.lua") and not code.is_cut_at_lines("a.md")
+    assert registry.is_cut_at_lines("a.py")
+    assert not registry.is_cut_at_lines("a.js")
+    assert not registry.is_cut_at_lines("a.lua") and not registry.is_cut_at_lines("a.md")
 
 
 def test_a_reader_that_fails_leaves_the_text_and_a_note():

@@ -43,13 +43,14 @@ def test_code_has_a_language_and_markup_is_no_code():
 # --- YAML ------------------------------------------------------------------------------------------
 
 
-def test_front_matter_becomes_fields_and_stays_in_the_text():
+def test_front_matter_becomes_fields_and_words_that_find_the_document_but_no_text():
     document = front("Title: On loops\nauthor: Ann\ntags: [a, 'B c']\ndraft: true\nversion: 2\nratio: 0.5")
     assert dict(document.fields) == {
         "title": ("On loops",), "author": ("Ann",), "tags": ("a", "B c"), "draft": (True,), "version": (2.0,),
         "ratio": (0.5,),
     }  # fmt: skip
-    assert document.text.startswith("---\nTitle: On loops")
+    assert document.text == "\n# Heading\n"
+    assert document.names == ("a", "Ann", "B c", "On loops")
     assert [heading.title for heading in document.headings] == ["Heading"]
     assert (document.title, document.notes) == ("On loops", ())
 
@@ -75,10 +76,21 @@ def test_block_texts_are_folded_and_a_folded_title_is_the_title():
     assert (document.title, document.fields["abstract"]) == ("Two lines", ("a\nb",))
 
 
-def test_lists_within_lists_are_left_out_with_a_note():
-    document = front("a: [1, [2, 3], {b: 4}]\nc: 5")
-    assert dict(document.fields) == {"a": (1.0,), "c": (5.0,)}
-    assert document.notes == ("metadata: 2 left out, too many, too deep or not plain values",)
+def test_lists_within_lists_are_one_list_and_mappings_in_them_have_names():
+    document = front("a: [1, [2, 3], {b: 4}]\nrelated: [[Note]]")
+    assert dict(document.fields) == {"a": (1.0, 2.0, 3.0), "a.b": (4.0,), "related": ("Note",)}
+    assert document.notes == ()
+
+
+@pytest.mark.parametrize("yaml", ["title: On: loops", "just prose", f"a: {'x' * 2_000}", "a: !x 1", "- a"])
+def test_front_matter_that_cannot_be_kept_as_fields_stays_text(yaml):
+    document = front(f"{yaml}")
+    assert (document.text, document.names) == (f"---\n{yaml}\n---\n\n# Heading\n", ())
+
+
+def test_front_matter_alone_stays_text():
+    assert parse("a.md", b"---\na: 1\n---\n\n").text == "---\na: 1\n---\n\n"
+    assert parse("a.md", b"---\na: 1\n---\n\nb").text == "\nb"
 
 
 @pytest.mark.parametrize("body", ["", "# only a comment", "just prose", "- a\n- b", "42", "Prose: so: it is"])
@@ -223,8 +235,9 @@ def test_broken_toml_costs_its_fields(text):
 
 
 @needs_tomllib
-def test_tables_in_lists_are_left_out():
-    assert dict(toml("a = [[1], {b = 2}, 3]\n[[c]]\nd = 1").fields) == {"a": (3.0,)}
+def test_tables_in_lists_have_the_names_of_both():
+    document = toml("a = [[1], {b = 2}, 3]\n[[c]]\nd = 1")
+    assert dict(document.fields) == {"a": (1.0, 3.0), "a.b": (2.0,), "c.d": (1.0,)}
 
 
 # --- HTML and reStructuredText -----------------------------------------------------------------------

@@ -4,6 +4,7 @@ import html.parser
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,29 @@ def test_a_picture_in_html_says_what_its_author_wrote_of_it():
     assert document.text == 'see a "steam" engine here turned > off plain'
     (offset,) = Positions(document).byte_offsets(np.array([document.text.index("engine")]))
     assert source.encode()[offset:].startswith(b"engine")
+
+
+@pytest.mark.parametrize(("html", "text"), [
+    ("<nav><a href=/>Home</a><a href=/a>About</a></nav>x", "Home About x"),
+    ("<nav><div><a>Home</a><a>About</a><span><a>Team</a></span></div></nav>", "Home About Team"),
+    ("<nav><span>Home</span><span>About</span></nav>", "Home About"),
+    ("<div class=m><a>Home</a><a>About</a></div>", "Home About"),
+    ("Pick<select><option>One<option>Two</select>now<button>Send</button>it", "Pick One Two now Send it"),
+    ("Name<input name=n>and<textarea>words</textarea>then", "Name and words then"),
+    ("<label>Name</label><label>City</label>", "Name City"),
+    ("<details><summary>More</summary>text</details>", "More text"),
+    ("<dl><dt>a<dd>b<dt>c<dd>d</dl>", "a b c d"),
+    ("a<iframe src=x></iframe>b", "a b"),
+    ("<span style='display:block'>a</span><span style='display:block'>b</span>c", "a b c"),
+    ("<div style='display:flex'><span>a</span><span>b<i>c</i></span></div>", "a bc"),
+    ("<style>.row{display:grid} i{display:inline-block}</style><p class=row><b>a</b><b>b</b></p><i>c</i>d",
+     "a b c d"),
+    ("un<b>broken</b> <i>w</i>or<a>d</a>s<span style='display:inline'>!</span>", "unbroken words!"),
+    ("a<input hidden>b<button style='display:none'>no</button>c", "abc"),
+])  # fmt: skip
+def test_what_a_browser_draws_apart_is_not_one_word(html, text):
+    document = page(html)
+    assert document.text.split() == text.split()
 
 
 class VisibleWords(html.parser.HTMLParser):

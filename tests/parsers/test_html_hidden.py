@@ -65,6 +65,24 @@ def test_a_hidden_element_ends_where_a_browser_ends_it(html, text):
     assert page(html).text.split() == text.split()
 
 
+@pytest.mark.parametrize(("html", "text"), [
+    ("<ul><li>a<b hidden>no<li>b</ul>c", "a b c"),
+    ("<span hidden>no<ul><li>no</span>no</ul></span>a", "a"),
+    ("<div hidden>no<ul><li>no</div>a<ul><li>b</ul>", "a b"),
+    ("<p hidden>no<ul><li>a</ul>", "a"),
+    ("a<div/>b<p hidden/>c", "a b c"),
+    ("<b><ul><li>a</b>b</ul>c", "ab c"),
+])  # fmt: skip
+def test_elements_that_nest_badly_end_where_a_browser_ends_them(html, text):
+    assert page(html).text.split() == text.split()
+
+
+def test_a_note_counts_the_words_that_nobody_sees_from_twenty_on():
+    assert page(f"<p>a</p><div hidden>{'no ' * 19}</div>").notes == ()
+    (note,) = page(f"<p>a</p><div hidden>{'no ' * 12}<b>{'no ' * 8}</b></div>").notes
+    assert note == "hidden text left out: 20 words"
+
+
 def test_the_rows_of_a_table_lose_their_hidden_cells():
     document = page(
         "<style>.h{display:none}</style><table><tr><th>Name<th>City</tr>"

@@ -55,10 +55,19 @@ def test_a_heading_begins_where_its_line_begins():
 @pytest.mark.parametrize(
     ("written", "read"),
     [
-        ("See [[herons|the birds]] and [[Marsh]].", "See the birds and Marsh."),
+        ("See [[herons|the birds]] and [[Marsh]].", "See the birds (herons) and Marsh."),
         ("![[map.png]] is here: [[notes/2024#May]]!", "map.png is here: notes/2024#May!"),
-        ("| a | b |\n|---|---|\n| [[x\\|y]] | [[z]] |", "a; b\na: y; b: z"),
+        ("| a | b |\n|---|---|\n| [[x\\|y]] | [[z]] |", "a; b\na: y (x); b: z"),
         ("`[[x|y]]`, [[1]](a.md), [[ -f x ]], a[[1]], [[1, 2], [3]]", None),
+        ("[[Heron#Food|what it eats]], [[heron|Herons]]", "what it eats (Heron > Food), Herons"),
+        (
+            "[[birds/Heron.md|a heron]], ![[map.png|300x200]], [[#Food|it eats]]",
+            "a heron, map.png, it eats (Food)",
+        ),
+        ("One %%not this, [[x|y]]%% two <!-- nor\nthis --> three.", "One  two  three."),
+        ("%%\n# Not this\n\n- nor this\n%%\nOne.", "\nOne."),
+        ("`%%x%%`, 100%% and %d%% of %%d; <!-- open", None),
+        ("```\n%% x %%\n<!-- y -->\n```", None),
         ("`egrep [[{:alnum:|:alpha:}]] file`", None),
         ("```\n[[x|y]]\n:::note\n> [!tip]\n```", None),
         ("> [!note] Mind the gap\n> It is wide.", "> Note: Mind the gap\n> It is wide."),

@@ -128,9 +128,78 @@ def test_latex():
     assert "Flour and water, 100% of it~ at the mill. " in document.text
     assert "- mix\n" in document.text and r"- bake $\alpha + \beta$" in document.text
     assert "\\section{no heading} % kept\n" in document.text
-    assert "A grain.Of grass." in document.text
+    assert "A grain. Of grass." in document.text
     for markup in ("lost", "hidden", "\\begin", "documentclass", "sec:rye", "itemize"):
         assert markup not in document.text
+
+
+TEX_TABLES = r"""Grain.
+\begin{table}\caption{Prices}
+\begin{tabularx}{\linewidth}{l|X}
+\toprule
+\textbf{Item} & Price % not this & that
+\\ \midrule
+Rye & 3.20 \\
+Salt \& pepper
+  & 1.10 \\[2pt]
+\multicolumn{2}{c}{Both \emph{sold out}} \\
+\bottomrule
+\end{tabularx}
+\end{table}
+\begin{tabular}{ll} a & b \\ c & d \end{tabular}
+End."""
+ADOC_TABLES = """Grain.
+
+[cols="1,1"]
+|===
+|Item |Price
+
+|Rye |3.20
+|Salt and
+pepper
+a|1.10
+2+|Both _sold_ out
+|===
+
+[%header,cols=2*]
+.People
+|===
+|Name
+|City
+|Ann
+|Kiel
+|===
+Wordfootnote:[A note.] on.
+"""
+
+
+def test_tables_of_latex_have_rows_with_the_names_of_their_columns():
+    document = parse("a.tex", TEX_TABLES.encode())
+    check_anchors(document)
+    rows = ["Item; Price", "Item: Rye; Price: 3.20", "Item: Salt & pepper; Price: 1.10", "Both sold out"]
+    assert document.text.split("\n\n")[0] == "\n".join(["Grain.", "Prices", *rows])
+    assert [line for line in document.text.split("\n") if line][5:] == [
+        "Both sold out",
+        "a; b",
+        "c; d",
+        "End.",
+    ]
+    assert set(rows) <= {document.text[start:end] for start, end in document.blocks}
+
+
+def test_tables_of_asciidoc_have_rows_with_the_names_of_their_columns():
+    document = parse("a.adoc", ADOC_TABLES.encode())
+    check_anchors(document)
+    rows = ["Item; Price", "Item: Rye; Price: 3.20", "Item: Salt and pepper; Price: 1.10", "Both sold out"]
+    assert [line for line in document.text.split("\n") if line] == [
+        "Grain.", *rows, ".People", "Name; City", "Name: Ann; City: Kiel", "Word A note. on."
+    ]  # fmt: skip
+    assert set(rows) <= {document.text[start:end] for start, end in document.blocks}
+
+
+def test_an_asciidoc_table_whose_cells_span_rows_stays_as_it_is():
+    text = "|===\n|a |b\n.2+|c |d\n|e\n|===\n"
+    assert parse("a.adoc", text.encode()).text == "|a |b\n.2+|c |d\n|e\n"
 
 
 @pytest.mark.parametrize("name, text", [("a.org", ORG), ("a.adoc", ADOC), ("a.tex", TEX)])
@@ -148,6 +217,8 @@ def test_positions_lead_back_to_the_file(name, text, line_break):
     ("a.org", "/a"), ("a.org", "|-"), ("a.org", "* a :b"), ("a.org", "\n:b: "),
     ("a.adoc", "<<a,"), ("a.adoc", "link:a["), ("a.adoc", "----\n"), ("a.adoc", "_a *b `"), ("a.adoc", "[[a"),
     ("a.tex", "\\section{"), ("a.tex", "\\emph{"), ("a.tex", "\\begin{verbatim}\n"), ("a.tex", "\\item "),
+    ("a.tex", "\\begin{tabular}{l}"), ("a.tex", "&"), ("a.tex", "\\begin{tabular}{l}a&b\\\\\\end{tabular}"),
+    ("a.adoc", "|===\n"), ("a.adoc", "|===\n|a|b\n|===\n"), ("a.adoc", "|a 2+|"), ("a.adoc", "[cols=1]\n"),
     ("a.tex", "\\title{{}"), ("a.tex", "\\cite["), ("a.tex", "%"), ("a.tex", "\\\\"),
 ])  # fmt: skip
 def test_time_is_linear_in_hostile_texts(name, unit):

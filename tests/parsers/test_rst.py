@@ -7,6 +7,7 @@ import pytest
 from minisearch.chunking.chunker import chunk
 from minisearch.parsers import parse
 from tests.fakes import WordTokenizer
+from tests.parsers.anchors import check_anchors
 
 
 def rst(text: str) -> list[tuple[int, str]]:
@@ -126,3 +127,65 @@ def test_objects_are_found_in_time_that_grows_with_the_text(unit):
         return time.process_time() - start
 
     assert seconds(8_000) < 10 * max(seconds(2_000), 0.02)  # 16 times, if it grew with the square
+
+
+LIST_TABLE = """\
+.. list-table:: Frozen
+   :widths: 15 10
+   :header-rows: 1
+
+   * - Treat
+     - Quantity
+   * - Albatross
+
+       - nested
+       - list
+     - 2.99
+   * - Crunchy
+       Frog
+     -
+
+Between.
+
+  .. csv-table:: Numbers
+     :header: "Name", "Age"
+
+     "Ann, B", 12
+     Bob, "13
+     14"
+
+.. csv-table::
+   :delim: ;
+   :header-rows: 1
+
+   a; b
+   c; d
+
+.. list-table::
+
+   * - one
+     - two
+
+End.
+"""
+
+
+def test_tables_of_lists_and_of_csv_have_rows_with_the_names_of_their_columns() -> None:
+    document = parse("a.rst", LIST_TABLE.encode())
+    check_anchors(document)
+    rows = ["Treat: Albatross - nested - list; Quantity: 2.99", "Name: Ann, B; Age: 12", "a: c; b: d"]
+    assert [line.strip() for line in document.text.split("\n") if line.strip()] == [
+        "Frozen", "Treat; Quantity", rows[0], "Treat: Crunchy Frog", "Between.", "Numbers", "Name; Age",
+        rows[1], "Name: Bob; Age: 13 14", "a; b", rows[2], "one; two", "End.",
+    ]  # fmt: skip
+    assert set(rows) <= {document.text[start:end] for start, end in document.blocks}
+
+
+@pytest.mark.parametrize("unit", [
+    ".. list-table::\n", ".. csv-table::\n\n   a,b\n", ".. list-table::\n   * - a\n", "   * - a\n",
+    ".. csv-table::\n   :header: \"a\n",
+])  # fmt: skip
+def test_many_tables_take_linear_time(unit: str) -> None:
+    start = time.process_time()
+    parse("a.rst", (".. list-table::\n\n" + unit * (300_000 // len(unit))).encode())
+    assert time.process_time() - start < 8

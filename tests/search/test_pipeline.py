@@ -465,11 +465,15 @@ def test_the_evidence_is_the_same_whatever_else_is_on_the_page(ms: MiniSearch, m
 
 @pytest.mark.parametrize("mode", MODES)
 def test_front_matter_finds_a_note_and_is_not_its_evidence(ms: MiniSearch, mode: Mode) -> None:
-    front = "---\ntitle: Zither strings\ntags: [zither, strings]\n---\n"
+    front = "---\ntitle: Zither strings\naliases: [psaltery, Xylorimba solo]\n---\n"
     Path("docs/zither.md").write_text(f"{front}Tune each of them with a key. Then wait.\n")
     ms.index("docs")
+    if mode != "dense":
+        assert all(
+            ms.query(words, 1, mode=mode)[0].path == "docs/zither.md" for words in ("psaltery", "solo")
+        )
     (first,) = ms.query("zither strings key", 1, mode=mode, evidence=True)
-    assert first.path == "docs/zither.md" and first.text.startswith("---")
+    assert first.path == "docs/zither.md" and not first.text.startswith("---")
     assert first.evidence is not None
     assert first.evidence.text == "Tune each of them with a key. Then wait."
     assert (first.evidence.line, first.evidence.column) == (5, 1)

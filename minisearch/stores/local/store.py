@@ -212,7 +212,8 @@ class LocalStore:
             self._undo.keep([path])
             document_id = put_document_row(connection, path, columns_of(document))
             clear_document(connection, document_id)
-            names = "" if is_from_memory(document.path) else words_of_name(document.path)
+            of_file = "" if is_from_memory(document.path) else words_of_name(document.path)
+            names = " ".join(filter(None, [of_file, *document.names]))
             chunk_ids = [
                 insert_chunk(connection, document_id, path, document.title, names, one) for one in chunks
             ]
