@@ -192,18 +192,17 @@ def show_model(name: str, as_json: bool) -> None:
     """
     located = locate(name, offline=True)
     if static_folder(located.folder):
-        _show_static(located, as_json=as_json)
-        return
-    settings = located.settings
-    kind = minilm.SentenceTransformer if settings.n_labels is None else minilm.CrossEncoder
-    report = kind.from_pretrained(name, device="cpu", dtype="float32", offline=True).report
-    assert report is not None
-    if as_json:
-        found = {"name": located.name, "place": located.found_in, "settings": settings, "report": report}
-        click.echo(as_json_line(found))
+        found, rows = _static_model(located)
     else:
-        for label, value in _facts(located, settings, report):
-            click.echo(printable(f"{label:<12}{value}"))
+        settings = located.settings
+        kind = minilm.SentenceTransformer if settings.n_labels is None else minilm.CrossEncoder
+        report = kind.from_pretrained(name, device="cpu", dtype="float32", offline=True).report
+        assert report is not None
+        found, rows = {"settings": settings, "report": report}, [*_facts(located, settings, report)]
+    if as_json:
+        click.echo(as_json_line({"name": located.name, "place": located.found_in, **found}))
+    else:
+        click.echo(printable("\n".join(f"{label:<12}{value}" for label, value in rows)))
 
 
 @models.command("download")
@@ -290,31 +289,22 @@ def _facts(located: Located, settings: CheckpointSettings, report: LoadReport) -
         yield "left out", f"{name}: {why}"
 
 
-def _show_static(located: Located, *, as_json: bool) -> None:
+def _static_model(located: Located) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """A static model for JSON, and as labels and values."""
     model = minilm.StaticEncoder.from_pretrained(str(located.folder))
     size, dimension = model.table.shape
-    if as_json:
-        found = {
-            "name": model.name,
-            "place": located.found_in,
-            "settings": {"kind": "static", "vocab_size": size, "dimension": dimension},
-            "report": {
-                "source": str(located.weights),
-                "sha256": model.weights_sha256,
-                "n_parameters": model.table.size,
-            },
-        }
-        click.echo(as_json_line(found))
-        return
-    for label, value in [
+    source, sha256, n_parameters = str(located.weights), model.weights_sha256, model.table.size
+    return {
+        "settings": {"kind": "static", "vocab_size": size, "dimension": dimension},
+        "report": {"source": source, "sha256": sha256, "n_parameters": n_parameters},
+    }, [
         ("name", model.name),
         ("layers", f"none: a static model, {dimension} wide"),
         ("vocabulary", f"{size:,} tokens"),
-        ("parameters", f"{model.table.size:,}"),
-        ("source", str(located.weights)),
-        ("SHA-256", model.weights_sha256),
-    ]:
-        click.echo(printable(f"{label:<12}{value}"))
+        ("parameters", f"{n_parameters:,}"),
+        ("source", source),
+        ("SHA-256", sha256),
+    ]
 
 
 def _megabytes(n_bytes: int) -> str:

@@ -6,6 +6,7 @@ Counts come in; a bar on a terminal, or now and then a plain line elsewhere, goe
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections import deque
@@ -30,28 +31,40 @@ FIRST_LINE_S, LINE_S = 10.0, 60.0  # in a pipe: when the first line is printed, 
 
 
 class StepCounter:
-    """The current step of a long command: with a counter on a terminal, else one line a step or none."""
+    """The current step of a long command: a line that changes on a terminal, else lines or none."""
 
     def __init__(self, *, prints_lines: bool = False) -> None:
         self._step = ""
         self._prints_lines = prints_lines
         self._is_terminal = sys.stderr.isatty()
+        self._next_line_s = time.monotonic() + FIRST_LINE_S
 
     def __enter__(self) -> StepCounter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the line."""
         if self._is_terminal:
             click.echo("\r\x1b[K", nl=False, err=True)
 
     def update(self, step: str, n_done: int, n: int) -> None:
-        """Show the progress of a step."""
+        """Show the progress of a step: a new line only for a new step."""
+        is_new, self._step = step != self._step, step
+        counter = f"  {n_done:,}/{n:,}" if self._is_terminal and n > 1 else ""
+        self.show(step + counter, is_due=is_new)
+
+    def show(self, line: str, *, is_due: bool | None = True) -> None:
+        """Show a line: on a terminal at once, elsewhere if it is due; with None, at most one a minute."""
+        now_s = time.monotonic()
         if self._is_terminal:
-            counter = f"  {n_done:,}/{n:,}" if n > 1 else ""
-            click.echo(f"\r\x1b[K{step}{counter}", nl=False, err=True)
-        elif self._prints_lines and step != self._step:
-            click.echo(step, err=True)
-        self._step = step
+            line = line[: fitting(line, shutil.get_terminal_size().columns - 1)]
+            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+        elif self._prints_lines and (is_due or (is_due is None and now_s >= self._next_line_s)):
+            click.echo(line, err=True)
+            self._next_line_s = now_s + LINE_S if is_due is None else self._next_line_s
 
 
 # --- an indexing run ---------------------------------------------------------------------------------

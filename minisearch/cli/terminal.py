@@ -14,7 +14,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -306,6 +306,14 @@ def size(n_bytes: float) -> str:
             return f"{n_bytes:,.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
         n_bytes /= 1_000
     return f"{n_bytes:.1f} GB"
+
+
+def table_lines(cells: Sequence[Sequence[str]], *, least: int = 0) -> Iterator[str]:
+    """Rows of cells as lines: the first column to the left, the others, ``least`` wide, to the right."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        others = (f"{cell:>{max(least, n)}}" for cell, n in zip(row[1:], widths[1:], strict=True))
+        yield "  ".join([f"{row[0]:<{widths[0]}}", *others]).rstrip()
 
 
 def as_json_line(data: object) -> str:

@@ -53,9 +53,8 @@ def plot_selftest(results: Sequence[EngineResult], path: Path, *, title: str) ->
     """Draw MRR@10 against the median latency, a point for each result."""
     points = []
     for one in results:
-        mrr = rank_measures(one.ranks)[MRR]
-        latency_ms = percentiles(one.latencies_s)["p50"]
-        points.append(Point(one.name, latency_ms, mrr.value, mrr.low, mrr.high))
+        mrr, latencies_ms = rank_measures(one.ranks)[MRR], percentiles(one.latencies_s)
+        points.append(Point(one.name, latencies_ms["p50"], mrr.value, mrr.low, mrr.high))
     _plot(points, path, title=title, measure=MRR)
 
 
@@ -85,12 +84,7 @@ def plot_training(
         for i, (name, tokens_per_s, value) in enumerate(points):
             form = {"marker": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)]}
             axes.plot(tokens_per_s, value, linestyle="none", label=_literal(name), **form)
-        axes.set_xlim(0, 1.3 * max(speed for _, speed, _ in points))
-        axes.set_ylim(0, 1)
-        axes.set_xlabel("tokens a second")
-        axes.set_ylabel(measure)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
+        _set_axes(axes, 1.3 * max(speed for _, speed, _ in points), "tokens a second", measure)
     figure.legend(frameon=False, loc="outside lower center", ncols=3)
     figure.suptitle(_literal(title), fontsize=10)
     figure.savefig(file, format="png", dpi=150)
@@ -129,15 +123,19 @@ def _plot(points: Sequence[Point], path: Path, *, title: str, measure: str) -> N
             capsize=3,
             elinewidth=1,
         )
-    axes.set_xlim(0, 1.15 * max(point.latency_ms or 0 for point in points) or 1)
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("median latency of a query (ms), its embedding included")
-    axes.set_ylabel(f"{measure} (95 % interval)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
+    slowest = 1.15 * max(point.latency_ms or 0 for point in points) or 1
+    of_query = "median latency of a query (ms), its embedding included"
+    _set_axes(axes, slowest, of_query, f"{measure} (95 % interval)")
     figure.legend(frameon=False, loc="outside right center")  # beside the axes, so that it hides no point
     figure.suptitle(_literal(title), fontsize=10)
     figure.savefig(path, format="png", dpi=150)
+
+
+def _set_axes(axes: Any, most: float, x: str, y: str) -> None:  # noqa: ANN401
+    """Both axes from 0, the upright one to 1, with their names."""
+    axes.set(xlim=(0, most), ylim=(0, 1), xlabel=x, ylabel=y)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
 
 
 def _literal(text: str) -> str:

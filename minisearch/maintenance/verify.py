@@ -136,16 +136,13 @@ class _Check:
 
     def verdict(self) -> Verification:
         n_documents, n_chunks = self.store.counts()
+        counted = ("n_read", "n_changed", "n_closed", "least_cosine", "recall")
         return Verification(
             problems=tuple(self.problems),
             n_documents=n_documents,
             n_chunks=n_chunks,
-            n_read=self.n_read,
-            n_changed=self.n_changed,
-            n_closed=self.n_closed,
             n_embedded=len(self.chunks),
-            least_cosine=self.least_cosine,
-            recall=self.recall,
+            **{name: getattr(self, name) for name in counted},
         )
 
 

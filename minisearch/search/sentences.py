@@ -65,6 +65,7 @@ FIELD_OR_ARGUMENT = re.compile(r"[ \t]*(?::\w[\w \t]*:|\w+[ \t]?\([^()\n]*\):)[ 
 # "tom: y", "x -- y", and columns such as "bike lock    7-0-3-9"
 LABEL = re.compile(r"[ \t]*(?:[\w*'-]+[ \t]--?(?=[ \t])|\w+:|\w\S*(?:[ ]\S+){0,3}[ ]{2})[ \t]+\S")
 MIN_LABELS = 2
+WHOLE_SENTENCE = re.compile(r"\s*[^\W\d_]+\W+[^\W\d_].*[.!?]\s*\Z")  # "Mar 14 13:33 cron: done." is none
 REST_OF_ROW = re.compile(r"[ \t]*\|[ \t]+\|")  # its first cell is in a line above
 MARKS = re.compile(  # at the beginning of such a line
     rf"[ \t]*(?:(?:[-*+•>#]+|#\.|[a-z]\)|o(?=[ \t]+[a-z])|{NUMBERING}|//+|\.\.[ \t]+[\w-]+::)[ \t]+"
@@ -170,7 +171,7 @@ class _Units:
             lines = [text[start:end] for start, end in paragraph]
             is_code = not is_docstring and _is_code(lines)
             self._is_line_by_line = not is_docstring and is_line_by_line(lines)
-            n_whole = sum(line.rstrip().endswith((".", "!", "?")) for line in lines)
+            n_whole = _n_matching(WHOLE_SENTENCE, lines)
             self._has_records = self._is_line_by_line and 2 * n_whole < len(lines)
             self._is_labelled = _n_matching(LABEL, lines) >= MIN_LABELS
             is_mail = _n_matching(MAIL_HEADER, lines) >= MIN_MAIL_HEADERS

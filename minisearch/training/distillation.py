@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -69,13 +70,15 @@ class Distillation:
         with torch.no_grad():
             theirs, their_layers = self._computed(self.teacher, batch)
         ours, our_layers = self._computed(self.student, batch)
+        relations = partial(relation_loss, n_relation_heads=self.n_relation_heads)
+        of_last_layer: dict[Loss, Callable[[Projections, Projections, Tensor], Tensor]] = {
+            "attention": attention_loss,
+            "values": value_loss,
+            "relations": relations,
+        }
         for name in self.losses:
-            if name == "attention":
-                found[name] = attention_loss(ours, theirs, batch.mask)
-            elif name == "values":
-                found[name] = value_loss(ours, theirs, batch.mask)
-            elif name == "relations":
-                found[name] = relation_loss(ours, theirs, batch.mask, n_relation_heads=self.n_relation_heads)
+            if name in of_last_layer:
+                found[name] = of_last_layer[name](ours, theirs, batch.mask)
             elif name == "hidden":
                 imitated = imitated_layers(len(their_layers), len(our_layers))
                 of_layers = [
@@ -186,10 +189,6 @@ def distil(
     for number, phase in enumerate(planned):
         if number:  # the assistant is as wide as the student
             copy_layers(phase.recipe.teacher, phase.recipe.student)
-
-        def report(progress: TrainingProgress, name: str = phase.name) -> None:
-            on_progress(name, progress)
-
         limits = settings
         if resume and any(file.exists() for file in checkpoints[number + 1 :]):
             if not checkpoints[number].exists():
@@ -207,7 +206,7 @@ def distil(
             resume=resume,
             identity=identity,
             evaluate=evaluate if phase is planned[-1] else None,
-            on_progress=report,
+            on_progress=partial(on_progress, phase.name),
         )
     return trained
 

@@ -25,6 +25,7 @@ from minisearch.minilm.transformer import Projections
 # The score of a key that does not count: its probability is exactly 0, and unlike with -inf the difference of
 # two such logarithms is a number.
 EXCLUDED = -1e9
+Pair = tuple[Tensor, Tensor]  # (B, H, T, d) both
 
 
 def attention_loss(student: Projections, teacher: Projections, mask: Tensor) -> Tensor:
@@ -34,21 +35,13 @@ def attention_loss(student: Projections, teacher: Projections, mask: Tensor) -> 
     InputError if the numbers of heads differ.
     """
     _check_heads(student, teacher)
-    return _divergence(
-        _log_relations(student.query, student.key, mask),
-        _log_relations(teacher.query, teacher.key, mask),
-        mask,
-    )
+    return _divergence((student.query, student.key), (teacher.query, teacher.key), mask)
 
 
 def value_loss(student: Projections, teacher: Projections, mask: Tensor) -> Tensor:
     """KL(teacher ‖ student) of the value relations softmax(V Vᵀ / √d), averaged as in `attention_loss`."""
     _check_heads(student, teacher)
-    return _divergence(
-        _log_relations(student.value, student.value, mask),
-        _log_relations(teacher.value, teacher.value, mask),
-        mask,
-    )
+    return _divergence((student.value, student.value), (teacher.value, teacher.value), mask)
 
 
 def relation_loss(
@@ -62,9 +55,7 @@ def relation_loss(
     parts = []
     for of_student, of_teacher in zip(student, teacher, strict=True):
         ours, theirs = _split(of_student, n_relation_heads), _split(of_teacher, n_relation_heads)
-        parts.append(
-            _divergence(_log_relations(ours, ours, mask), _log_relations(theirs, theirs, mask), mask)
-        )
+        parts.append(_divergence((ours, ours), (theirs, theirs), mask))
     return torch.stack(parts).sum()
 
 
@@ -122,16 +113,17 @@ def ranking_loss(scores: Tensor, right: Tensor, is_excluded: Tensor | None = Non
     return F.cross_entropy(scores, right)
 
 
+def _divergence(student: Pair, teacher: Pair, mask: Tensor) -> Tensor:
+    """The mean over texts of their mean divergence of a head's position."""
+    ours, theirs = (_log_relations(a, b, mask) for a, b in (student, teacher))
+    of_positions = _kl(ours, theirs) * mask[:, None, :]  # (B, H, T)
+    return (of_positions.sum((1, 2)) / (ours.shape[1] * mask.sum(1))).mean()
+
+
 def _log_relations(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:  # 2 x (B, H, T, d) -> (B, H, T, T)
     """The logarithms of softmax(A Bᵀ / √d)."""
     scores = products(a, b) / math.sqrt(a.shape[-1])
     return scores.masked_fill(~mask[:, None, None, :], EXCLUDED).log_softmax(-1)
-
-
-def _divergence(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:  # 2 x (B, H, T, T) -> ()
-    """The mean over texts of their mean divergence of a head's position."""
-    of_positions = _kl(student, teacher) * mask[:, None, :]  # (B, H, T)
-    return (of_positions.sum((1, 2)) / (student.shape[1] * mask.sum(1))).mean()
 
 
 def _kl(student: Tensor, teacher: Tensor) -> Tensor:  # logarithms 2 x (..., T) -> (...)

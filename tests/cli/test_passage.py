@@ -299,6 +299,13 @@ LOG = """\
 [08:11:00] WARN disk is 91 percent full, of which 40 percent are logs of last year"""
 
 
+SYSTEM_LOG = """\
+Mar  5 13:32:01 host7 kernel[132]: User alice logged in.
+Mar 14 13:33:01 host7 kernel[133]: Temperature of rack seven is above the limit.
+Mar  7 13:34:01 host7 cron[134]: Connection to mail server lost.
+Mar  7 13:34:09 host7 cron[135]: Cache was rebuilt in 12 s."""
+
+
 @pytest.mark.parametrize(
     "text", [EXPENSES, LOG, "Name: Ada; Room: 12, which is at the end of the corridor\n" * 3]
 )
@@ -313,6 +320,7 @@ def test_lines_that_are_records_are_not_joined(text: str) -> None:
         (EXPENSES, "washing machine repair", "repair of the washing machine 180 euro"),
         (LOG, "payment card refused", LOG.splitlines()[2]),
         (LOG, "disk full", LOG.splitlines()[4]),
+        (SYSTEM_LOG, "rack temperature", SYSTEM_LOG.splitlines()[1]),
     ],
 )
 def test_of_records_the_one_that_answers_is_marked_and_shown(text: str, query: str, answer: str) -> None:

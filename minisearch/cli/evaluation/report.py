@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from minisearch.cli.terminal import table_lines
 from minisearch.evaluation.benchmark import LATENCY_K
 from minisearch.evaluation.collection import Collection
 from minisearch.evaluation.known_items import Kind, KnownItem, file_type
@@ -70,11 +71,7 @@ def _table(
     corner: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]], *, cell_width: int = 10
 ) -> Iterator[str]:
     """The lines of a table: names on the left, cells on the right."""
-    width = max(len(corner), *(len(name) for name, _ in rows))
-    widths = [max(cell_width, len(column)) for column in columns]
-    for name, cells in [(corner, columns), *rows]:
-        shown = (f"{cell:>{cell_width}}" for cell, cell_width in zip(cells, widths, strict=True))
-        yield "  ".join([f"{name:<{width}}", *shown])
+    return table_lines([(corner, *columns), *((name, *cells) for name, cells in rows)], least=cell_width)
 
 
 def _measures(results: Sequence[Evaluation]) -> Iterator[str]:

@@ -6,6 +6,8 @@ on standard error.
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,25 +17,141 @@ import click
 from minisearch.cli.options import (
     A_FILE,
     A_MODEL,
+    AnyFunction,
     Quantity,
     SectionedCommand,
     number,
     one_of,
     section,
+    wrong_usage,
 )
-from minisearch.cli.terminal import printable
-from minisearch.cli.training.options import (
-    corpus_option,
-    how,
-    show_table,
-    train_and_show,
-    training_options,
-)
+from minisearch.cli.progress import StepCounter, clock
+from minisearch.cli.terminal import one_line, printable, table_lines
+from minisearch.errors import InputError, install_line
 from minisearch.manifest import DEFAULT_MODEL
 from minisearch.text import count
 
 if TYPE_CHECKING:
-    from minisearch.training.job import Report
+    from minisearch.training.job import Job, Report
+    from minisearch.training.trainer import TrainingProgress
+
+# As in training.trainer, which --help must not import: it needs torch.
+DTYPES = ("auto", "float32", "bfloat16")
+length = section("Length (one of them)")
+how = section("How to train")
+
+dtype_option = how(
+    "--dtype",
+    **one_of(DTYPES, "dtype"),
+    default="auto",
+    help="What layers compute in. auto: bfloat16 if the hardware has it, else float32.",
+)
+corpus_option = partial(
+    click.option, "--corpus", metavar="PATH", type=A_FILE, multiple=True, help="Texts; repeatable."
+)
+
+
+def training_options(
+    *, batch_size: str, learning_rate: str, has_dtype: bool = True
+) -> Callable[[AnyFunction], AnyFunction]:
+    """A decorator for training commands: adds the options of `training.job.Job`, except the corpus.
+
+    Options have the names of the fields.  The arguments are the defaults, for the help; a model without
+    layers needs no dtype.
+    """
+    options = [
+        click.option(
+            "--out", metavar="FOLDER", type=A_FILE, required=True, help="A new folder for the model."
+        ),
+        click.option(
+            "--resume", "is_resumed", is_flag=True, help="Go on with an unfinished run of the same command."
+        ),
+        click.option("--offline", "is_offline", is_flag=True, help="Never open a network connection."),
+        length("--steps", **number(), help="Steps of the optimiser."),
+        length("--minutes", type=Quantity(0, min_open=True), metavar="M", help="Minutes of training."),
+        how("--batch-size", **number(), help=f"Examples in a step.  [default: {batch_size}]"),
+        how(
+            "--learning-rate",
+            type=Quantity(0, 1, min_open=True),
+            metavar="X",
+            help=f"Highest learning rate.  [default: {learning_rate}]",
+        ),
+        how(
+            "--checkpoint-minutes",
+            type=Quantity(0),
+            default=10,
+            show_default=True,
+            metavar="M",
+            help="Time between two checkpoints.",
+        ),
+        *([dtype_option] if has_dtype else []),
+        how("--seed", **number(0, least=0), help="Seed of weights, order and dropout."),
+    ]
+
+    def decorate(command: AnyFunction) -> AnyFunction:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def train_and_show(module: str, job_class: str, options: dict[str, Any]) -> Report:
+    """Run the job of a module of `training`, its progress on standard error.
+
+    Prints what was not read and the comparison of the models.
+    """
+    steps, pairs = options["steps"], options.get("pairs")
+    with wrong_usage():
+        if (steps is None) == (options["minutes"] is None):
+            raise InputError(
+                f"give {'only one of --steps and --minutes' if steps else '--steps or --minutes'}"
+            )
+        if "pairs" in options and bool(options["corpus"]) == (pairs is not None):
+            raise InputError("give either --corpus or --pairs")
+    # Imported here: --help must not import torch.
+    from minisearch.training import processes
+    from minisearch.training.report import NOT_MEASURED, table
+
+    trainer = importlib.import_module(f"minisearch.training.{module}")
+    job: Job = getattr(trainer, job_class)(**options)
+    with processes.joined():
+        is_first = processes.rank() == 0  # of several processes, which shows what happens
+        counter = StepCounter(prints_lines=True)
+        shown = {"on_step": counter.show, "on_progress": partial(_show_progress, counter)} if is_first else {}
+        try:
+            report: Report = trainer.run(job, **shown)
+        except KeyboardInterrupt:
+            counter.close()
+            if is_first and job.unfinished():
+                click.echo("The state is kept: the same command with --resume goes on from it.", err=True)
+            raise
+        finally:
+            counter.close()
+    if not is_first:
+        click.get_current_context().exit()
+    for path, reason in report.skipped:
+        click.echo(printable(f"not read   {one_line(path)}: {reason}"), err=True)
+    if not report.has_plot:
+        click.echo(f"Note: no plot of the losses: {install_line('eval')}", err=True)
+    if report.rows and not report.rows[0].quality:
+        click.echo(f"Note: {NOT_MEASURED}", err=True)
+    click.echo(printable("\n".join(table_lines(table(report.rows)))))
+    return report
+
+
+def _show_progress(counter: StepCounter, phase: str, done: TrainingProgress) -> None:
+    of = "" if done.steps is None else f"/{done.steps:,}"
+    losses = ", ".join(f"{name} {loss:.3f}" for name, loss in done.losses.items())
+    measure = "".join(f"last {name} {value:.3f}, " for name, value in list(done.measures.items())[-1:])
+    counter.show(
+        f"{phase}: step {done.step:,}{of}, loss {done.loss:.3f} ({losses}), {measure}"
+        f"{done.tokens_per_s:,.0f} tokens/s, {clock(done.left_s)} left",
+        is_due=done.step == done.steps or None,
+    )
+
+
+# --- the commands ------------------------------------------------------------------------------------
 
 # As in training.distillation and students, which --help must not import: they need torch.
 PRESETS = ("copied", "paper")
@@ -219,5 +337,6 @@ def classify(**options: Any) -> None:  # noqa: ANN401 - the fields of `Classific
     report = train_and_show("classification", "ClassificationJob", options)
     click.echo("\nLabels of the examples (rows), and those that they got (columns):")
     rows = zip(report.labels, report.counts, strict=True)
-    show_table([["", *report.labels], *([one, *map(str, counts)] for one, counts in rows)])
+    cells = [["", *report.labels], *([one, *map(str, counts)] for one, counts in rows)]
+    click.echo(printable("\n".join(table_lines(cells))))
     click.echo(printable(f"Saved in {options['out']}"))
