@@ -24,6 +24,8 @@ Every message names the thing, what was expected, what was found, and how to fix
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from unicodedata import category
 
@@ -116,12 +118,30 @@ JOINERS = "\u200c\u200d"  # they shape letters and emoji, and show nothing
 def printable(text: str) -> str:
     r"""The text with every control character but line breaks and tabs written out.
 
-    >>> print(printable("red \x1b[31m"))
-    red \x1b[31m
+    A word with bytes that are not UTF-8, as names of files may have them, is quoted for a shell.
+
+    >>> print(printable("red \x1b[31m"), printable("caf\udce9.md:4"))
+    red \x1b[31m $'caf\351.md:4'
     """
     if text.isprintable():
         return text
+    text = NOT_UTF_8.sub(lambda word: shell_quoted(word[0]), text)
     return "".join(char if _is_safe(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+NOT_UTF_8 = re.compile(r"[^\s(]*[\udc80-\udcff](?:\S*[^\s,;:.)])?")
+
+
+def shell_quoted(text: str) -> str:
+    r"""A word as bash and zsh take it, with bytes that are not UTF-8 in octal.
+
+    >>> print(shell_quoted("my notes"), shell_quoted("caf\udce9's"))
+    'my notes' $'caf\351\'s'
+    """
+    if not NOT_UTF_8.search(text):
+        return shlex.quote(text)
+    escaped = re.sub(r"([\\'])", r"\\\1", text)
+    return "$'" + re.sub("[\udc80-\udcff]", lambda byte: f"\\{ord(byte[0]) - 0xDC00:03o}", escaped) + "'"
 
 
 def _is_safe(char: str) -> bool:

@@ -22,7 +22,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from minisearch.errors import IndexNotFound, IndexNotWritable, IngestError, InputError, ModelError, short
+from minisearch.errors import (
+    IndexNotFound,
+    IndexNotWritable,
+    IngestError,
+    InputError,
+    ModelError,
+    shell_quoted,
+    short,
+)
 
 if TYPE_CHECKING:
     from minisearch.types import Note, Skipped
@@ -193,7 +201,7 @@ def quoted(path: str | os.PathLike[str]) -> str:
     'my notes' ./-x.md
     """
     text = os.fspath(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+    return shell_quoted(f"./{text}" if text.startswith("-") else text)
 
 
 def is_below(path: str, folders: Collection[str]) -> bool:

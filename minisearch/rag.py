@@ -240,7 +240,7 @@ def joined(chunks: Sequence[StoredChunk], path: str) -> Passage:
             n_lines = 2
         text += "" if n_shared else "\n" * min(2, n_lines) or " "
         text += below.text[n_shared:]
-    heading = full_heading(first.title, first.heading)
+    heading = full_heading(first.title, first.heading, path)
     return Passage(text.strip(), path, line, last.end_line, first.title, heading, first.page)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args, overload
 
 from minisearch.errors import InputError, short
 from minisearch.formats import format_of
-from minisearch.text import count
+from minisearch.text import count, title_of_name
 
 if TYPE_CHECKING:
     from minisearch.filters import Filter
@@ -270,12 +270,16 @@ def place_of(
     return cited or (*path_and_line(name, is_path), None)
 
 
-def full_heading(title: str, heading: str) -> str:
-    """The headings of a passage, beginning with the title of its document.
+def full_heading(title: str, heading: str, path: str = "") -> str:
+    """The headings of a passage, beginning with the title of its document unless that only repeats its name.
 
     >>> full_heading("Tasks", "Retrying"), full_heading("Tasks", "Tasks > Retrying"), full_heading("", "")
     ('Tasks > Retrying', 'Tasks > Retrying', '')
+    >>> full_heading("to do", "Monday", "notes/to-do.md")
+    'Monday'
     """
+    if title == title_of_name(path):
+        return heading
     if not title or heading.split(" > ")[0].casefold() == title.casefold():
         return heading
     return f"{title} > {heading}" if heading else title
@@ -333,7 +337,7 @@ class SearchResult:
 
         ``heading`` begins with the title in those formats where the title is a heading.
         """
-        return full_heading(self.title, self.heading)
+        return full_heading(self.title, self.heading, self.path)
 
     @property
     def at(self) -> tuple[int, int, int | None]:

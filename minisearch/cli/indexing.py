@@ -6,13 +6,13 @@ Options come in, calls of `MiniSearch` go out, and their reports are printed.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import re
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,9 +110,10 @@ def index(
     and files whose name says that they hold secrets are skipped.
 
     A GLOB has the syntax of .gitignore, in each given folder. The file options are stored in the index: later
-    runs over the same folders use them until others are given.
+    runs over the same folders use them until others are given. The exit code is 1 if a file of PATHS is not
+    indexed.
     """
-    choice = _file_choice(**given)
+    choice, named = _file_choice(**given), {*map(os.path.abspath, paths)}
     paths = paths or index.paths
     find = partial(_new_index_folder, paths) if paths else find_index
     progress = Progress(is_shown=not quiet, prints_lines=not as_json)
@@ -134,8 +135,10 @@ def index(
             progress.stop()
             click.echo(f"Interrupted: {_kept(progress.done)}", err=True)
             sys.exit(error.code if isinstance(error, SystemExit) else EXIT_INTERRUPTED)
-    click.echo(as_json_line(report) if as_json else Terminal.of_stdout().wrapped(_report_text(report, index)))
-    if report.n_failed:
+    not_taken = {one.path for one in report.skipped if os.path.abspath(one.path) in named}  # noqa: PTH100 - any name
+    shown = replace(report, as_before=tuple(path for path in report.as_before if path not in not_taken))
+    click.echo(as_json_line(report) if as_json else Terminal.of_stdout().wrapped(_report_text(shown, index)))
+    if report.n_failed or not_taken:
         sys.exit(1)
 
 
@@ -261,9 +264,9 @@ def _file_choice(
         from minisearch.indexing.plan import check_choice  # imports all that reads files
 
         check_choice(choice)
-    chosen = {name: value for name, value in dataclasses.asdict(choice).items() if value is not None}
+    chosen = {name: value for name, value in asdict(choice).items() if value is not None}
     if forget_choices:
-        return dataclasses.replace(DEFAULT_CHOICE, **chosen)
+        return replace(DEFAULT_CHOICE, **chosen)
     return choice if chosen else None
 
 
@@ -308,7 +311,7 @@ def news(done: IngestReport) -> list[str]:
     known = set(done.as_before)
     skipped = tuple(one for one in done.skipped if one.path not in known)
     notes = tuple(note for note in done.notes if note.path not in known)
-    return problem_lines(dataclasses.replace(done, skipped=skipped, notes=notes), is_verbose=False)
+    return problem_lines(replace(done, skipped=skipped, notes=notes), is_verbose=False)
 
 
 def problem_lines(found: IngestReport | IndexStatus, *, is_verbose: bool) -> list[str]:
@@ -341,7 +344,7 @@ def _report_text(done: IngestReport, index: IndexChoice) -> str:
     """The report of an indexing run; without -v, problems that the run before reported are only counted."""
     rate = f" ({done.n_encoded / done.encoding_s:,.0f} a second)" if done.encoding_s else ""
     n_known = done.n_chunks - done.n_encoded
-    known = f", {n_known:,} more were known" if n_known else ""
+    known = f", {n_known:,} more had been embedded before" if n_known else ""
     minutes, seconds = divmod(done.elapsed_s, 60)
     time_ = f"{minutes:.0f} min {int(seconds)} s" if minutes else f"{seconds:.1f} s"
     lines = [counts(done), f"{count(done.n_encoded, 'chunk')} embedded{rate}{known}; {time_} in all"]

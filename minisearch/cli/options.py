@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import logging
 import math
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import minisearch
 from minisearch.cli import settings
 from minisearch.cli.terminal import one_line, printable
 from minisearch.errors import IndexNotFound, InputError, ModelError
-from minisearch.paths import DATABASE, INDEX_FOLDER, find_index
+from minisearch.paths import DATABASE, INDEX_FOLDER, find_index, quoted
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -72,7 +71,7 @@ class IndexChoice:
         """The --index or -c argument that a suggested command needs, with a space before; often empty."""
         if self.collection is not None:
             return f" -c {self.collection.name}"
-        return "" if self.folder is None else f" --index {shlex.quote(one_line(str(self.folder)))}"
+        return "" if self.folder is None else f" --index {one_line(quoted(self.folder))}"
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -18,6 +18,7 @@ from minisearch.cli.terminal import (
     MAGENTA,
     Marked,
     Terminal,
+    name_line,
     one_line,
     printable,
     shortened,
@@ -130,7 +131,7 @@ def _result(
 def place(hit: SearchResult, terminal: Terminal) -> str:
     """``path:line:column`` of the evidence, ``path:line`` of the passage, or its page."""
     line, column, page = hit.at
-    text = one_line(hit.place) + (f":{column}" if hit.evidence and hit.place.endswith(f":{line}") else "")
+    text = name_line(hit.place) + (f":{column}" if hit.evidence and hit.place.endswith(f":{line}") else "")
     return terminal.linked(terminal.styled(text, CYAN), hit.path, line, column, page_to_open(hit.path, page))
 
 

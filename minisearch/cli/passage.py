@@ -30,14 +30,17 @@ from minisearch.search.lines import (
     CODE_DIRECTIVES,
     CODE_LINE,
     DIRECTIVE,
+    ITEM,
+    WRAPPED_FROM,
     end_of_fields,
     fence_after,
     fence_before,
+    is_line_by_line,
+    is_row,
 )
 from minisearch.text import (
     ACCENTS,
     IGNORABLE,
-    LIST_MARKER,
     SOUTH_EAST_ASIAN,
     STOP_WORDS,
     begins_wide,
@@ -53,7 +56,6 @@ if TYPE_CHECKING:
 INDENT = "    "
 EVIDENCE_MARK = ">"  # in the first column: visible without colour, and found by grep '^>'
 PASSAGE_LINES = 4
-WRAPPED_FROM = 60  # a line that has no room for the next word in so many columns goes on below
 WRAPPED_TO = 120  # columns: text with longer lines was not wrapped by hand, and its line breaks are kept
 LONG_WORD = 30  # characters
 FEWEST_FILLED = 3  # lines of a paragraph that show the column at which its text was wrapped
@@ -67,7 +69,6 @@ WRAPPED_INDENT = 2  # more columns of indentation for the rest of a wrapped line
 BLOCK_INDENT = 4  # of a code block in Markdown, beyond the list item that it belongs to
 
 MARKED_FROM = 0.2  # the relevance of a result whose evidence is marked
-ITEM = re.compile(rf"\s*{LIST_MARKER}\s+")
 # Lines of markup alone: directives, targets and options of reStructuredText, fences, underlines, comments.
 MARKUP = re.compile(
     r"\s*(?:\.\.(?:\s+[\w:-]+::(?:\s+\S+)?|\s+_.*:.*)?|:(?:caption:.*|[\w-]+:(?:\s+\S+)?)|(?:`{3,}|~{3,})\s*[^`]*|"
@@ -164,13 +165,19 @@ def _margin(line: Marked, terminal: Terminal, *, is_cut: bool = False) -> str:
 
 
 def _window(lines: list[Marked], n_lines: int) -> tuple[int, int]:
-    """The range of lines to show: the evidence, and the line before it where there is room."""
+    """The range of lines to show: the evidence, and the line before it where there is room.
+
+    Of a longer evidence, the lines with most of the query's words.
+    """
     if len(lines) <= n_lines:
         return 0, len(lines)
     marked = [number for number, line in enumerate(lines) if line.has_evidence] or [0]
+    starts = range(marked[0], max(marked[0], marked[-1] + 1 - n_lines) + 1)
+    n_words = [line.marks.count(EVIDENCE_WORD) for line in lines]
+    start = max(starts, key=lambda number: sum(n_words[number : number + n_lines]))
     has_room = marked[-1] - marked[0] + 1 < n_lines
-    above = lines[max(0, marked[0] - 1)].text
-    start = marked[0] - (has_room and any(map(str.isalnum, above)))
+    above = lines[max(0, start - 1)].text
+    start -= has_room and any(map(str.isalnum, above))
     start = max(0, min(start, len(lines) - n_lines))
     return start, start + n_lines
 
@@ -209,7 +216,7 @@ class _Blocks:
         self._fence = fence_before(rows)
         self._literal: int | None = None  # the lines of a literal block are indented more
         self._items: list[int] = []  # the columns at which the text of the open list items begins
-        self._is_code = _code_paragraphs(rows)
+        self._is_kept = _kept_paragraphs(rows)
 
     def hang_of(self, number: int) -> tuple[int, bool]:
         """The column at which the wrapped line continues, and whether it is verbatim."""
@@ -225,7 +232,7 @@ class _Blocks:
         if item := ITEM.match(row):
             hang = len(item[0].expandtabs(TAB))
             self._items.append(hang)
-        return hang, self._is_code[number] or TABLE.match(row) is not None
+        return hang, self._is_kept[number] or TABLE.match(row) is not None or is_row(row)
 
     def _is_fenced(self, number: int) -> bool:
         """Whether a line is in a fenced block, its fences included."""
@@ -243,16 +250,18 @@ class _Blocks:
         return False
 
 
-def _code_paragraphs(rows: Sequence[str]) -> list[bool]:
-    """Which lines are in a paragraph most of whose lines are code, though it is not marked as code."""
-    is_code: list[bool] = []
-    while len(is_code) < len(rows):
-        start = len(is_code)
+def _kept_paragraphs(rows: Sequence[str]) -> list[bool]:
+    """Which lines are in a paragraph of records, or of code that is not marked as such."""
+    is_kept: list[bool] = []
+    while len(is_kept) < len(rows):
+        start = len(is_kept)
         end = next((n for n in range(start, len(rows)) if not rows[n].strip()), len(rows))
-        n_code = sum(CODE_LINE.match(row) is not None for row in rows[start:end])
-        is_code += [end - start > 1 and 2 * n_code > end - start] * (end - start)
-        is_code += [False] * (end < len(rows))
-    return is_code
+        some = rows[start:end]
+        n_code = sum(CODE_LINE.match(row) is not None for row in some)
+        is_code = len(some) > 1 and 2 * n_code > len(some)
+        is_kept += [is_code or (bool(some) and is_line_by_line(some))] * len(some)
+        is_kept += [False] * (end < len(rows))
+    return is_kept
 
 
 def _is_one_paragraph(above: Line, line: Line, hang: int) -> bool:

@@ -30,6 +30,7 @@ from minisearch.cli.terminal import (
     Terminal,
     as_json_line,
     ctrl_c_is_the_childs,
+    name_line,
     one_line,
     printable,
     wrap,
@@ -227,7 +228,7 @@ def _section_text(passage: Passage, terminal: Terminal) -> str:
     """The place, the headings, and the text without a heading that repeats them."""
     from minisearch.cli.passage import laid_out, repeats_title, whole_text
 
-    place = terminal.linked(terminal.styled(one_line(passage.place), CYAN), passage.path, passage.line)
+    place = terminal.linked(terminal.styled(name_line(passage.place), CYAN), passage.path, passage.line)
     headings = wrap(Marked.plain(one_line(passage.heading)), terminal.columns)
     lines = laid_out(Marked.plain(passage.text), passage.path)
     lines = list(dropwhile(repeats_title(passage.title, passage.heading), lines))

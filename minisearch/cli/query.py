@@ -40,7 +40,7 @@ from minisearch.cli.query_options import (
     read_batch,
     why_nothing,
 )
-from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable, shortened
+from minisearch.cli.terminal import Terminal, as_json_line, name_line, one_line, printable, shortened
 from minisearch.errors import (
     IndexBusy,
     IndexNotWritable,
@@ -357,7 +357,7 @@ def _print_text(answer: Answer, output: Output) -> None:
     if found:
         if output.format == "files":
             paths = dict.fromkeys(hit.path for hit in found)
-            text = "\n".join(terminal.linked(one_line(path), path, 1) for path in paths)
+            text = "\n".join(terminal.linked(name_line(path), path, 1) for path in paths)
         else:
             found, text = _fitting(found, answer.remark, output, is_k_given=output.is_k_given or is_batch)
         terminal.show(text, uses_pager=output.uses_pager and not is_batch)

@@ -8,7 +8,6 @@ match nothing.  Raises InputError for options that make no sense together.  Sear
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +18,7 @@ import click
 
 from minisearch.cli.options import SectionedCommand
 from minisearch.cli.terminal import one_line
-from minisearch.errors import InputError, nearest_of, short
+from minisearch.errors import InputError, nearest_of, shell_quoted, short
 from minisearch.results import MODES, SearchOptions, place_of
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class QueryOptions:
             yield f"the collection's paths ({one_line(', '.join(self.within))})"
         for option, values in self._file_options():
             if values:
-                yield " or ".join(f"{option} {shlex.quote(one_line(value))}" for value in values)
+                yield " or ".join(f"{option} {one_line(shell_quoted(value))}" for value in values)
 
     def _file_options(self) -> Iterator[tuple[str, Sequence[str]]]:
         """The options that restrict the files, with their values."""
@@ -225,7 +224,7 @@ def _folders_elsewhere(options: QueryOptions) -> Iterator[str]:
     for pattern in options.paths:
         first, _, rest = pattern.partition("/")
         if rest and not set(first) & set("*?[\\") and first and not exists(first):
-            anywhere = shlex.quote(one_line(f"**/{pattern}"))
+            anywhere = one_line(shell_quoted(f"**/{pattern}"))
             yield f"there is no {one_line(first)} in the current folder: --path {anywhere} looks everywhere"
 
 

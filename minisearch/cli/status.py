@@ -164,9 +164,10 @@ def _chunk_lines(cut: FileChunks, terminal: Terminal, *, full: bool) -> Iterator
         )
     for note in cut.notes:
         yield one_line(f"note: {note}")
+    page = format_of(cut.path).page.replace("p.", "") or "page"
     for number, chunk in enumerate(cut.chunks, start=1):
         yield ""
-        yield one_line(f"{number:>4}  {_place(chunk)}")
+        yield one_line(f"{number:>4}  {_place(chunk, page)}")
         if full:
             yield from (f"{INDENT}{line}" for line in printable(chunk.text).splitlines())
         else:
@@ -174,11 +175,11 @@ def _chunk_lines(cut: FileChunks, terminal: Terminal, *, full: bool) -> Iterator
             yield INDENT + words[: fitting(words, terminal.columns - len(INDENT))]
 
 
-def _place(chunk: Chunk) -> str:
-    """The size and place of a chunk in one line."""
+def _place(chunk: Chunk, page: str) -> str:
+    """The size and place of a chunk in one line; ``page`` is what pages are called."""
     lines = f"{chunk.line}-{chunk.end_line}" if chunk.end_line > chunk.line else f"{chunk.line}"
     parts = [count(chunk.n_tokens, "token"), f"lines {lines}", f"bytes {chunk.byte_start}-{chunk.byte_end}"]
-    parts += [f"page {chunk.page}"] if chunk.page else []
+    parts += [f"{page} {chunk.page}"] if chunk.page else []
     return "  ".join([*parts, *([chunk.heading] if chunk.heading else [])])
 
 

@@ -22,6 +22,7 @@ from unicodedata import category, east_asian_width
 
 import click
 
+from minisearch.errors import NOT_UTF_8, shell_quoted
 from minisearch.errors import printable as printable  # the commands import it from here
 
 WIDEST, NARROWEST = 110, 24
@@ -48,6 +49,11 @@ def one_line(text: str) -> str:
     a\nb.md
     """
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def name_line(name: str) -> str:
+    """The name of a file, or a place in it, on one line; for a shell if it has bytes that are not UTF-8."""
+    return one_line(shell_quoted(name) if NOT_UTF_8.search(name) else name)
 
 
 def shortened(text: str) -> str:

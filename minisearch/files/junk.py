@@ -54,6 +54,17 @@ VENDOR_MARKS = ("go.mod", "composer.json", "Gemfile", "package.json", "Cargo.tom
 ENVIRONMENT_MARK = "pyvenv.cfg"  # a virtual environment of Python's, whatever its name
 
 
+UNREADABLE = (".lockb", ".ai", ".vsdx", ".fig", ".sketch")
+
+
+def cure(kind: str, name: str, ignore_file: str) -> str:
+    """How to index a file or folder of a kind anyway, where it can be read."""
+    lower = name.casefold()
+    if kind == MEDIA or lower.endswith(UNREADABLE) or OWNER_FILE.match(lower):
+        return "it has no text that can be read"
+    return f"to index it, add !{name} to {ignore_file}"
+
+
 def junk_kind(path: str, name: str, *, is_folder: bool) -> str:
     """The kind of a file or folder that stays out, "" for any other."""
     if is_folder:

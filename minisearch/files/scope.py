@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minisearch.errors import InputError
 from minisearch.files.git import pattern_files
-from minisearch.files.junk import junk_kind
+from minisearch.files.junk import cure, junk_kind
 from minisearch.globs import Pattern, parse_pattern
 from minisearch.manifest import MAX_BYTES, Choices, FileChoice
 from minisearch.text import visible
@@ -161,7 +161,7 @@ class Scope:
         if rule := self._ignoring(path, is_folder=is_folder):
             return Verdict("ignored", f"ignored by {rule.words}")
         kind = junk_kind(path, name, is_folder=is_folder)
-        return Verdict(kind, f"{kind}: to index it, add !{name} to {OWN_FILE}") if kind else TAKEN
+        return Verdict(kind, f"{kind}: {cure(kind, name, OWN_FILE)}") if kind else TAKEN
 
     def _ignoring(self, path: str, *, is_folder: bool) -> Rule | None:
         """The rule of git that ignores this path, if one does."""

@@ -1,4 +1,4 @@
-"""Kinds of chunks that rarely answer a query: references, contents, lists of links, licences, tests.
+"""Kinds of chunks that rarely answer a query: references, contents, links, licences, tests, mail headers.
 
 A chunk's text and the name of its file go in, its kind comes out, None for all others.  The rules are
 strict: a paragraph with a few citations, or about a licence, is no such chunk.  `ranking` puts chunks of
@@ -11,9 +11,10 @@ import re
 from pathlib import PurePath
 from typing import Literal
 
+from minisearch.search.sentences import MAIL_HEADER, MIN_MAIL_HEADERS
 from minisearch.text import LEADER, has_dots, normalised_words
 
-Kind = Literal["references", "contents", "links", "licence", "test"]
+Kind = Literal["references", "contents", "links", "licence", "test", "headers"]
 
 # A query with one of these words asks for chunks of the kind.
 ASKED_BY: dict[Kind, frozenset[str]] = {
@@ -30,6 +31,11 @@ ASKED_BY: dict[Kind, frozenset[str]] = {
         agpl apache bsd commercial commercially copyleft copyright copyrighted copyrights disclaimer gpl lgpl
         liability licence licences license licensed licenses licensing mit patent patents redistribute
         redistribution sublicense warranties warranty
+        """.split()  # noqa: SIM905 - words are read more easily without their quotes
+    ),
+    "headers": frozenset(
+        """
+        email emails mail mails message messages received recipient recipients sender sent subject wrote
         """.split()  # noqa: SIM905 - words are read more easily without their quotes
     ),
     "test": frozenset(
@@ -57,6 +63,8 @@ def kind_of(text: str, path: str = "", heading: str = "") -> Kind | None:
         return "references"
     if _is_licence(text) or (LICENCE_FILE.match(PurePath(path).name) and LICENCE_WORD.search(text)):
         return "licence"
+    if _is_headers(text):
+        return "headers"
     return "links" if _is_links(text) else None
 
 
@@ -68,6 +76,12 @@ def asked_for(query: str) -> set[Kind]:
 
 def _lines(text: str) -> list[str]:
     return [line for row in text.splitlines() if (line := row.strip())]
+
+
+def _is_headers(text: str) -> bool:
+    """Whether it is the headers of a mail or of a saved page, without anything that the mail says."""
+    lines = _lines(text) if MAIL_HEADER.match(text.lstrip()) else []
+    return len(lines) >= MIN_MAIL_HEADERS and all(map(MAIL_HEADER.fullmatch, lines))
 
 
 # --- tests -------------------------------------------------------------------------------------------------

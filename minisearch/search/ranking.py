@@ -63,6 +63,7 @@ NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words
 # References, tables of contents, lists of links, licences and tests lose this share of their score unless the
 # query asks for them.  Chosen by hand: the collections of `scripts/fusion.py` have next to no such chunks.
 KIND_PENALTY = 0.2
+HEADERS_PENALTY = 0.4  # the headers of a mail alone repeat its title, and so have a high cosine
 LOOKED_AT = 30  # candidates whose kind and heading count
 
 
@@ -287,7 +288,7 @@ def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
         fused = traces[n].fused
         kind = kind_of(chunks[id_].text, chunks[id_].path, chunks[id_].heading)
         if fused is not None and kind is not None and kind not in asked:
-            lost = KIND_PENALTY * abs(fused)
+            lost = (HEADERS_PENALTY if kind == "headers" else KIND_PENALTY) * abs(fused)
             scores[n] -= (
                 lost if traces[n].exact is None else lost / 2
             )  # half of the score is for exact tokens

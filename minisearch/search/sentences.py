@@ -20,6 +20,8 @@ from minisearch.search.lines import (
     end_of_fields,
     fence_after,
     fence_before,
+    is_line_by_line,
+    is_row,
 )
 from minisearch.text import LETTER_OR_DIGIT, LINE_BREAK, UNSPACED, sentence_starts
 
@@ -34,7 +36,8 @@ class Sentence(NamedTuple):
 
     A lead-in ends with a colon.  A title is a short line by itself with text below.  An aside is no answer:
     a caption, a reference, a greeting, the header of a mail or of a table, the name of another place.
-    A block is an item of a list, a row of a table, or else the lines between two blank ones.
+    A block is an item of a list, a row of a table, a line of records, or else the lines between two blank
+    ones.
     """
 
     start: int
@@ -159,13 +162,16 @@ class _Units:
         self._is_open = False  # whether the next line may continue the last unit
         self._is_comment = False  # whether the last unit is a comment
         self._is_line_by_line = False  # whether each line of this paragraph is a unit
-        self._is_labelled = False  # whether its lines with labels are
+        self._has_records = False  # whether each is a block too, since few are whole sentences
+        self._is_labelled = False  # whether its lines with labels are units
         self._fence = fence_before([text[a:b] for a, b in _lines(text, start)])
         self._code_margin: int | None = None  # lines of the open literal block are indented more than this
         for paragraph, is_docstring in _paragraphs(text, start):
             lines = [text[start:end] for start, end in paragraph]
             is_code = not is_docstring and _is_code(lines)
-            self._is_line_by_line = not is_docstring and _is_line_by_line(lines)
+            self._is_line_by_line = not is_docstring and is_line_by_line(lines)
+            n_whole = sum(line.rstrip().endswith((".", "!", "?")) for line in lines)
+            self._has_records = self._is_line_by_line and 2 * n_whole < len(lines)
             self._is_labelled = _n_matching(LABEL, lines) >= MIN_LABELS
             is_mail = _n_matching(MAIL_HEADER, lines) >= MIN_MAIL_HEADERS
             n_before = len(self.units) + len(self.headings)
@@ -229,7 +235,7 @@ class _Units:
             self._add_prose(start, end, line, was_open)
 
     def _add_prose(self, start: int, end: int, line: str, was_open: bool) -> None:
-        is_item_or_row = ITEM_OR_ROW.match(line) is not None or _is_row(line)
+        is_item_or_row = ITEM_OR_ROW.match(line) is not None or is_row(line)
         is_apart = (
             is_item_or_row
             or self._is_line_by_line
@@ -242,11 +248,11 @@ class _Units:
         if is_rest or (was_open and not is_apart):
             self._continue(end)
         else:
-            self._block += is_item_or_row
+            self._block += is_item_or_row or self._has_records
             self._put(start, end)
         if line.rstrip().endswith("::"):
             self._code_margin = _indentation(line)
-        self._is_open = not (line.lstrip().startswith("|") or _is_row(line))  # a row ends with its line
+        self._is_open = not (line.lstrip().startswith("|") or is_row(line))  # a row ends with its line
 
     def _is_heading(self, line: str, was_open: bool) -> bool:
         return not was_open and NUMBERED_HEADING.fullmatch(line) is not None
@@ -289,7 +295,7 @@ def _is_title(text: str, start: int, end: int) -> bool:
         and not NO_TITLE.search(sentence)
         and len(sentence.split()) <= MAX_TITLE_WORDS
         and sum(map(str.isdigit, sentence)) <= MAX_TITLE_DIGITS
-        and not _is_row(sentence)
+        and not is_row(sentence)
         and not ITEM_OR_ROW.match(text, text.rfind("\n", 0, start) + 1, end)
     )
 
@@ -328,32 +334,14 @@ def _is_code(lines: Sequence[str]) -> bool:
     return len(lines) > 1 and 2 * sum(CODE_LINE.match(line) is not None for line in counted) > len(counted)
 
 
-def _is_line_by_line(lines: Sequence[str]) -> bool:
-    """Whether a paragraph is a list without marks, as on slides and in tables of PDFs, not wrapped prose.
-
-    Each line begins with a capital or a digit, which is rare for three wrapped lines; if there are only two,
-    they end without a stop too.
-    """
-    firsts = [line.lstrip()[0] for line in lines]
-    if not all(first.isupper() or first.isdigit() for first in firsts):
-        return False
-    return len(lines) > 2 or not any(line.rstrip().endswith(tuple(".!?,;:-")) for line in lines)
-
-
 def _n_matching(pattern: re.Pattern[str], lines: Sequence[str]) -> int:
     return sum(pattern.match(line) is not None for line in lines)
-
-
-def _is_row(line: str) -> bool:
-    """Whether it is a row of a table as parsers write it: "Keys; Deposit: 50; Due: March"."""
-    cells = line.split("; ")
-    return len(cells) > 1 and all(": " in cell for cell in cells[1:])
 
 
 def _is_header(line: str, below: str) -> bool:
     """Whether it names the cells of the row below."""
     names = line.strip().split("; ")
-    return len(names) > 1 and _is_row(below) and all(f"{name}: " in below for name in names[1:])
+    return len(names) > 1 and is_row(below) and all(f"{name}: " in below for name in names[1:])
 
 
 def _is_comment(line: str, *, was_comment: bool) -> bool:

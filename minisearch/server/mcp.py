@@ -134,7 +134,7 @@ def make_server(engine: MiniSearch, **settings: Any) -> MCPServer:  # noqa: ANN4
             n_more = len(text) - MAX_SECTION
             text = f"{text[:MAX_SECTION]} … ({n_more:,} characters more: name a line to read there)"
         return _answer(
-            f"{passage.heading} — {passage.place}\n\n{text}",
+            f"{passage.citation}\n\n{text}",
             Section(place=passage.place, heading=passage.heading, text=text),
         )
 
@@ -258,4 +258,5 @@ def _lines(found: SearchResults, results: Results) -> Iterator[str]:
     for number, one in enumerate(results["results"], start=1):
         sure = "" if one["relevance"] is None else f" {one['relevance']:.0%}"
         state = f" ({OUTDATED[one['file_state']]})" if one["file_state"] in OUTDATED else ""
-        yield f"[{number}]{sure} {one['place']}{state} — {one['heading']}\n{one['text']}"
+        heading = f" — {one['heading']}" * bool(one["heading"])
+        yield f"[{number}]{sure} {one['place']}{state}{heading}\n{one['text']}"

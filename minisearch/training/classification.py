@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -214,23 +214,15 @@ class ClassificationJob(Job):
     label: str = "label"
 
 
-@dataclass(frozen=True, slots=True)
-class ClassificationReport(Report):
-    """Also the labels, and how many examples of each (rows) got each (columns)."""
-
-    labels: tuple[str, ...] = ()
-    counts: tuple[tuple[int, ...], ...] = ()
-
-
 def run(
     job: ClassificationJob,
     *,
     on_step: Callable[[str], object] = lambda _: None,
     on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
-) -> ClassificationReport:
+) -> Report:
     """Train, measure and save; errors as `finetuning.run`, and InputError for tables that do not fit."""
     examples, test = _examples(job)
-    (checkpoint,) = job.checkpoints(["classifier"])
+    job.check_new("classifier")
     on_step("loading the model")
     encoder = load_embedder(job.model, offline=job.is_offline)
     settings = job.settings(LEARNING_RATE)
@@ -243,41 +235,33 @@ def run(
         batch_tokens=BATCH_TOKENS[best_device()],
         seed=job.seed,
     )
-
     on_step("training")
     trained = train(
         model,
         data,
         Classification(model),
         settings,
-        checkpoint=checkpoint,
-        resume=job.is_resumed,
-        identity=job.identity(encoder.fingerprint),
         evaluate=lambda: measures(confusion(model, data, test)),
-        on_progress=partial(on_progress, "classifier"),
+        **job.part("classifier", encoder, on_progress),
     )
     if processes.rank() > 0:
-        return ClassificationReport((), 0, (), has_plot=False)
-    rows = measured("before", model, trained.before), measured("classifier", model, trained.after)
-    has_plot = finish(
+        return Report()
+    report = finish(
         job,
         model,
         trained,
-        rows,
+        [measured("before", model, trained.before), measured("classifier", model, trained.after)],
         base=job.model,
         what=f"A classifier of {'pairs of texts' if job.second else 'texts'}, with the labels "
         f"{', '.join(model.labels)}, trained from {source_of(job.model)} by `minisearch train classify`.",
         use='transformers.pipeline("text-classification", "./FOLDER")',
         data=f"{len(examples):,} examples to train on, {len(test):,} others to measure; texts are cut at "
         f"{model.max_length} tokens",
-        settings=settings,
-        batch_size=data.batch_size,
-        checkpoints=[checkpoint],
+        n_documents=len(examples),
         how_measured=HOW_MEASURED,
     )
     counts = confusion(model, data, test)
-    table = tuple(tuple(map(int, row)) for row in counts)
-    return ClassificationReport(rows, len(examples), (), has_plot, model.labels, table)
+    return replace(report, labels=model.labels, counts=tuple(tuple(map(int, row)) for row in counts))
 
 
 def _examples(job: ClassificationJob) -> tuple[list[Example], list[Example]]:

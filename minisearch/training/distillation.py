@@ -20,15 +20,7 @@ from minisearch.minilm.models import SentenceTransformer
 from minisearch.minilm.transformer import Projections, TransformerLayer, pool
 from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, TextBatch, TextData, texts_of
-from minisearch.training.job import (
-    EMPTY_REPORT,
-    USE_OF_EMBEDDER,
-    Job,
-    Report,
-    finish,
-    load_embedder,
-    read_corpus,
-)
+from minisearch.training.job import Job, Report, finish, load_embedder, read_corpus
 from minisearch.training.losses import (
     attention_loss,
     cosine_loss,
@@ -255,7 +247,8 @@ def run(
     teacher = load_embedder(job.teacher, offline=job.is_offline)
     preset = _preset(job, teacher)
     planned = _planned(job, teacher, preset)
-    checkpoints = job.checkpoints([phase.name for phase in planned])
+    names = [phase.name for phase in planned]
+    job.check_new(*names)
     student = planned[-1].recipe.student
     settings = job.settings(preset.learning_rate)
     if settings.minutes is not None:
@@ -277,14 +270,14 @@ def run(
         planned,
         data,
         settings,
-        checkpoints=checkpoints,
+        checkpoints=[*map(job.checkpoint, names)],
         resume=job.is_resumed,
         identity=job.identity(teacher.fingerprint),
         evaluate=evaluation_of("student", test, lambda test: test.measured(student), on_step),
         on_progress=on_progress,
     )
     if processes.rank() > 0:
-        return EMPTY_REPORT
+        return Report()
     rows = compare(teacher, student, trained, test, corpus.passages, on_step=on_step)
     config = student.settings.config
     data_used = (
@@ -293,7 +286,7 @@ def run(
     )
     if len(planned) > 1:
         data_used += "; before, a teacher assistant was distilled with the same limit"
-    has_plot = finish(
+    return finish(
         job,
         student,
         trained,
@@ -301,13 +294,10 @@ def run(
         base=job.teacher,
         what=f"A sentence embedder with {config.num_hidden_layers} layers of width {config.hidden_size}, "
         f"distilled from {source_of(job.teacher)} by `minisearch train distill`.",
-        use=USE_OF_EMBEDDER,
         data=data_used,
-        settings=settings,
-        batch_size=data.batch_size,
-        checkpoints=checkpoints,
+        n_documents=len(corpus.documents),
+        skipped=corpus.skipped,
     )
-    return Report(tuple(rows), len(corpus.documents), corpus.skipped, has_plot)
 
 
 def _preset(job: DistillationJob, teacher: SentenceTransformer) -> Preset:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -17,16 +16,14 @@ from torch import Tensor
 from minisearch.manifest import fingerprint
 from minisearch.minilm.inference import batches
 from minisearch.minilm.models import SentenceTransformer
-from minisearch.text import count
 from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, EpochOrder, TextBatch, check_enough, text_batch
-from minisearch.training.job import EMPTY_REPORT, USE_OF_EMBEDDER, Report, finish
+from minisearch.training.job import Report, finish
 from minisearch.training.losses import products, ranking_loss
-from minisearch.training.pairs import Pair, PairsJob, examples_of, mine, sources_of
+from minisearch.training.pairs import PAIRS, Pair, PairsJob, examples_of, sources_of
 from minisearch.training.report import evaluation_of, measured, source_of
 from minisearch.training.trainer import TrainingProgress, train
 
-PAIRS = "pairs of query and passage"  # in messages
 SCALE = 20.0  # of the cosines, as in sentence-transformers
 BATCH_SIZE = 32
 N_NEGATIVES = 1
@@ -147,17 +144,14 @@ def run(
     Raises InputError for pairs, a corpus or a folder that do not fit, ModelError for a model that cannot be
     loaded, TrainingError as `train` does.
     """
-    (checkpoint,) = job.checkpoints(["finetuned"])
+    job.check_new("finetuned")
     on_step("loading the model")
     model = job.base()
     settings = job.settings(LEARNING_RATE)
-    on_step("making pairs")
-    examples = examples_of(job, model)
     batch_size = job.batch_size or BATCH_SIZE
-    check_enough(PAIRS, len(examples.pairs), batch_size)
-    on_step(f"looking for negatives of {count(len(examples.pairs), 'pair')}")
+    examples = examples_of(job, model, batch_size=batch_size, on_step=on_step)
     data = PairData(
-        mine(examples.pairs, model, seed=job.seed),
+        examples.pairs,
         model,
         batch_size=batch_size,
         n_negatives=N_NEGATIVES,
@@ -165,32 +159,26 @@ def run(
         seed=job.seed,
     )
     on_step("training")
+    evaluate = evaluation_of("model", examples.test, lambda test: test.measured(model), on_step)
     trained = train(
         model,
         data,
         PairRanking(model),
         settings,
-        checkpoint=checkpoint,
-        resume=job.is_resumed,
-        identity=job.identity(model.fingerprint),
-        evaluate=evaluation_of("model", examples.test, lambda test: test.measured(model), on_step),
-        on_progress=partial(on_progress, "finetuned"),
+        evaluate=evaluate,
+        **job.part("finetuned", model, on_progress),
     )
     if processes.rank() > 0:
-        return EMPTY_REPORT
-    rows = measured("before", model, trained.before), measured("finetuned", model, trained.after)
-    has_plot = finish(
+        return Report()
+    return finish(
         job,
         model,
         trained,
-        rows,
+        [measured("before", model, trained.before), measured("finetuned", model, trained.after)],
         base=job.model,
         what=f"A sentence embedder, finetuned from {source_of(job.model)} by `minisearch train finetune`.",
-        use=USE_OF_EMBEDDER,
         data=examples.origin,
-        settings=settings,
-        batch_size=batch_size,
-        checkpoints=[checkpoint],
+        n_documents=examples.n_documents,
+        skipped=examples.skipped,
         how_measured=examples.how_tested,
     )
-    return Report(rows, examples.n_documents, examples.skipped, has_plot)

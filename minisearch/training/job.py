@@ -5,25 +5,30 @@ The folder appears when it is complete.  Until then the state is in files beside
 
 from __future__ import annotations
 
+import glob
 import io
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from minisearch.errors import InputError
 from minisearch.evaluation.documents import read_documents
 from minisearch.evaluation.known_items import ChunkedDocument
 from minisearch.evaluation.plots import load_figure, plot_training
 from minisearch.manifest import DEFAULT_MODEL, fingerprint
+from minisearch.minilm.catalog import WEIGHTS
 from minisearch.minilm.hub import locate
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
 from minisearch.minilm.saving import check_target, save_pretrained
 from minisearch.minilm.static import StaticEncoder
 from minisearch.text import count
 from minisearch.training.report import HOW_MEASURED, Measured, model_card, source_of
-from minisearch.training.trainer import Trained, TrainingDtype, TrainingSettings
+from minisearch.training.trainer import Trained, TrainingDtype, TrainingProgress, TrainingSettings
 
 SHOWN_STEPS = 50  # the most whose mean loss the model card gives
 USE_OF_EMBEDDER = (
@@ -86,33 +91,55 @@ class Job:
             raise InputError(f"{self.out} is the current folder: name a new folder, like ./my-model")
         if not self.out.absolute().parent.is_dir():
             raise InputError(f"cannot write {self.out}: there is no folder {self.out.parent}")
+        if self.is_resumed and not self.unfinished() and (self.out / WEIGHTS).exists():
+            raise InputError(
+                f"the run is finished: its model is in {self.out}. To train it further: minisearch train "
+                f"finetune --model {self.out}, with another --out"
+            )
         try:
             check_target(self.out, is_new=True)
-            attempt = self._checkpoint(f"attempt-{os.getpid()}")
+            attempt = self.out.with_name(f"{self.out.name}.attempt-{os.getpid()}-checkpoint")
             attempt.touch()
             attempt.unlink()
         except OSError as error:
             raise InputError(f"cannot write {self.out}: {error.strerror}") from error
 
-    def checkpoints(self, names: Sequence[str]) -> list[Path]:
-        """The files of the parts of a run.
-
-        InputError as `check`, and if one exists and the job is new, or if none does and it is resumed.
-        """
+    def check_new(self, *names: str) -> None:
+        """InputError as `check`, and if a run with checkpoints of these names does not fit ``is_resumed``."""
         self.check()
-        files = [self._checkpoint(name) for name in names]
-        found = [file for file in files if file.exists()]
-        if found and not self.is_resumed:
+        found = [file for file in map(self.checkpoint, names) if file.exists()]
+        if not self.is_resumed and (found := found or self.unfinished()):
             raise InputError(
                 f"{found[0]} is the state of an unfinished run: --resume goes on with it; "
                 f"remove it to begin again"
             )
         if self.is_resumed and not found:
-            raise InputError(f"there is no unfinished run to resume: expected {files[0]}; leave out --resume")
-        return files
+            raise InputError(
+                f"there is no unfinished run to resume: expected {self.checkpoint(names[0])}; leave out "
+                f"--resume"
+            )
 
-    def _checkpoint(self, name: str) -> Path:
+    def checkpoint(self, name: str) -> Path:
+        """The file of a part of a run."""
         return self.out.with_name(f"{self.out.name}.{name}.checkpoint")
+
+    def unfinished(self) -> list[Path]:
+        """The checkpoints of this folder that exist."""
+        return sorted(self.out.absolute().parent.glob(f"{glob.escape(self.out.name)}.*.checkpoint"))
+
+    def part(
+        self,
+        name: str,
+        base: SentenceTransformer,
+        on_progress: Callable[[str, TrainingProgress], object],
+    ) -> dict[str, Any]:
+        """The arguments of `train` for the part ``name`` of a run from a ``base`` model."""
+        return {
+            "checkpoint": self.checkpoint(name),
+            "resume": self.is_resumed,
+            "identity": self.identity(base.fingerprint),
+            "on_progress": partial(on_progress, name),
+        }
 
 
 def load_embedder(name: str, *, offline: bool) -> SentenceTransformer:
@@ -157,17 +184,17 @@ def read_corpus(paths: Sequence[Path], encoder: SentenceTransformer) -> Corpus:
 class Report:
     """What a job made: the models that were compared, and the files that could not be read.
 
-    ``has_plot`` is False where matplotlib is not installed.  Of several processes, only the first makes one;
-    that of the others is `EMPTY_REPORT`.
+    ``has_plot`` is False where matplotlib is not installed.  A classifier has ``labels``, and ``counts`` of
+    how many examples of each (rows) got each (columns).  Of several processes, only the first makes one; that
+    of the others is empty.
     """
 
-    rows: tuple[Measured, ...]
-    n_documents: int
-    skipped: tuple[tuple[str, str], ...]
-    has_plot: bool
-
-
-EMPTY_REPORT = Report((), 0, (), has_plot=False)
+    rows: tuple[Measured, ...] = ()
+    n_documents: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()
+    has_plot: bool = False
+    labels: tuple[str, ...] = ()
+    counts: tuple[tuple[int, ...], ...] = ()
 
 
 def finish(
@@ -178,47 +205,53 @@ def finish(
     *,
     base: str,
     what: str,
-    use: str,
     data: str,
-    settings: TrainingSettings,
-    batch_size: int,
-    checkpoints: Sequence[Path],
+    n_documents: int,
+    skipped: tuple[tuple[str, str], ...] = (),
+    use: str = USE_OF_EMBEDDER,
     how_measured: str = HOW_MEASURED,
-) -> bool:
-    """Save a model made from a ``base`` and remove the checkpoints; whether there is a plot of its training.
+) -> Report:
+    """Save a model made from a ``base``, with card and plot, and remove the checkpoints.
 
     The card says ``what`` it is, shows code to ``use`` it, and describes the ``data``.
     """
     plot = _plot(f"{job.out.name}, from {source_of(base)}", trained, rows)
-    facts = {"data": data, **_facts(settings, trained, batch_size)}
+    facts = {"data": data, **_facts(trained)}
     card = model_card(
         job.out.name, what, base, rows, facts, use=use, has_plot=bool(plot), how_measured=how_measured
     )
     files = {"README.md": card.encode()} | ({"loss.png": plot} if plot else {})
     save_pretrained(model, job.out, files=files)
-    for checkpoint in checkpoints:
+    for checkpoint in job.unfinished():
         checkpoint.unlink(missing_ok=True)
-    return bool(plot)
+    return Report(tuple(rows), n_documents, skipped, bool(plot))
 
 
-def _facts(settings: TrainingSettings, trained: Trained, batch_size: int) -> dict[str, str]:
+def _facts(trained: Trained) -> dict[str, str]:
     """What every model card says about the training, by label."""
+    settings = trained.settings
+    assert settings is not None, "`train` sets them"
     n = max(1, min(SHOWN_STEPS, trained.steps // 10))
     losses = [
         f"{name} {mean(values[:n]):.3f} to {mean(values[-n:]):.3f}" for name, values in trained.losses.items()
     ]
+    label = "losses at the first and the last step"
+    if n > 1:
+        label = f"losses, the means of the first and of the last {n} steps"
     of_main = [
-        f"{value:.3f} after {step:,} steps"
+        f"{value:.3f} after {count(step, 'step')}"
         for step, found in trained.evaluations
         for value in list(found.values())[-1:]
     ]
     during = {f"{[*trained.after][-1]} during training": ", ".join(of_main)} if of_main else {}
+    seconds = trained.elapsed_s
+    time = f"{seconds / 60:.1f} minutes" if seconds >= 60 else count(math.ceil(seconds), "second")
     return {
-        "training": f"{count(trained.steps, 'step')} of {count(batch_size, 'example')}, "
-        f"{trained.n_tokens:,} tokens, {trained.elapsed_s / 60:.1f} minutes",
+        "training": f"{count(trained.steps, 'step')} of {count(trained.batch_size, 'example')}, "
+        f"{trained.n_tokens:,} tokens, {time}",
         "optimiser": f"AdamW (0.9, 0.999), learning rate {settings.learning_rate:g}, "
         f"weight decay {settings.weight_decay:g}",
-        f"losses, the means of the first and of the last {count(n, 'step')}": ", ".join(losses),
+        label: ", ".join(losses),
         **during,
     }
 

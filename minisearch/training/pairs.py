@@ -9,7 +9,7 @@ answer and are none.  `examples_of` splits what a job gives into pairs to train 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from minisearch.evaluation.known_items import (
     masked,
 )
 from minisearch.minilm.models import SentenceTransformer
+from minisearch.text import count
+from minisearch.training.data import check_enough
 from minisearch.training.job import Job, load_embedder, read_corpus
 from minisearch.training.report import (
     DOCUMENTS_A_QUERY,
@@ -36,6 +38,7 @@ from minisearch.training.report import (
 )
 from minisearch.types import Encoder
 
+PAIRS = "pairs of query and passage"  # in messages
 KEYS = ("query", "passage", "negatives")
 N_MINED = 20  # negatives of a pair
 # A passage that scores more than this share of the answer's score may be an answer itself (NV-Retriever:
@@ -279,35 +282,43 @@ class Examples:
 
 
 def examples_of(
-    job: PairsJob, encoder: SentenceTransformer, *, masked_share: float = 1.0, has_titles: bool = True
+    job: PairsJob,
+    encoder: SentenceTransformer,
+    *,
+    batch_size: int,
+    masked_share: float = 1.0,
+    has_titles: bool = True,
+    on_step: Callable[[str], object] = lambda _: None,
 ) -> Examples:
-    """The pairs of a job, without those of the test: a fifth of the documents, or pairs, at most 100.
+    """The pairs of a job with negatives, without those of the test: a fifth of the documents, at most 100.
 
-    InputError unless exactly one of corpus and file is given.
+    InputError unless exactly one of corpus and file is given, and for fewer pairs than a step takes.
     """
     if bool(job.corpus) == (job.pairs is not None):
         raise InputError("give either a corpus or a file of pairs")
+    on_step("making pairs")
+    documents: tuple[ChunkedDocument, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
     if job.pairs is not None:
-        pairs = read_pairs(job.pairs)
-        rest, test = _split(pairs, seed=job.seed)
-        origin = f"{len(rest):,} pairs of {job.pairs.name}"
-        return Examples(tuple(rest), test, origin, len(pairs), (), HOW_PAIRS_MEASURED)
-    corpus = read_corpus(job.corpus, encoder)
-    test = known_item_test(
-        corpus.documents,
-        n=min(N_QUERIES, int(TEST_SHARE * len(corpus.documents))),
-        has_titles=has_titles,
-        seed=job.seed,
-    )
-    made = pairs_of(
-        corpus.documents,
-        left_out=set(test.answers) if test else (),
-        masked_share=masked_share,
-        has_titles=has_titles,
-        seed=job.seed,
-    )
-    origin = f"{len(made):,} pairs made from {len(corpus.documents):,} documents"
-    return Examples(tuple(made), test, origin, len(corpus.documents), corpus.skipped, HOW_DOCUMENTS_MEASURED)
+        given = read_pairs(job.pairs)
+        pairs, test = _split(given, seed=job.seed)
+        n_documents, how_tested = len(given), HOW_PAIRS_MEASURED
+        origin = f"{len(pairs):,} pairs of {job.pairs.name}"
+    else:
+        corpus = read_corpus(job.corpus, encoder)
+        documents, skipped = corpus.documents, corpus.skipped
+        n_documents, how_tested = len(documents), HOW_DOCUMENTS_MEASURED
+        n = min(N_QUERIES, int(TEST_SHARE * n_documents))
+        test = known_item_test(documents, n=n, has_titles=has_titles, seed=job.seed)
+        left_out = set(test.answers) if test else ()
+        pairs = pairs_of(
+            documents, left_out=left_out, masked_share=masked_share, has_titles=has_titles, seed=job.seed
+        )
+        origin = f"{len(pairs):,} pairs made from {n_documents:,} documents"
+    check_enough(PAIRS, len(pairs), batch_size)
+    on_step(f"looking for negatives of {count(len(pairs), 'pair')}")
+    mined = tuple(mine(pairs, encoder, seed=job.seed))
+    return Examples(mined, test, origin, n_documents, skipped, how_tested)
 
 
 def _split(pairs: Sequence[Pair], *, seed: int) -> tuple[list[Pair], KnownItemTest | None]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import cycle, islice
 
 import torch
@@ -18,13 +17,12 @@ from torch import Tensor, nn
 from minisearch.manifest import fingerprint
 from minisearch.minilm.inference import batches, best_device
 from minisearch.minilm.models import CrossEncoder, SentenceTransformer
-from minisearch.text import count
 from minisearch.training import processes
 from minisearch.training.data import BATCH_TOKENS, GROUPS, EpochOrder, TextBatch, check_enough, pair_batch
-from minisearch.training.finetuning import PAIRS, some_negatives
-from minisearch.training.job import EMPTY_REPORT, Report, finish
+from minisearch.training.finetuning import some_negatives
+from minisearch.training.job import Report, finish
 from minisearch.training.losses import ranking_loss
-from minisearch.training.pairs import Pair, PairsJob, examples_of, mine
+from minisearch.training.pairs import PAIRS, Pair, PairsJob, examples_of
 from minisearch.training.report import RERANKED, evaluation_of, measured, source_of
 from minisearch.training.students import INITIAL_STD
 from minisearch.training.trainer import TrainingProgress, train
@@ -155,18 +153,17 @@ def run(
     on_progress: Callable[[str, TrainingProgress], object] = lambda *_: None,
 ) -> Report:
     """Train a reranker from an embedder, measure and save; errors as `finetuning.run`."""
-    (checkpoint,) = job.checkpoints(["reranker"])
+    job.check_new("reranker")
     on_step("loading the model")
     encoder = job.base()
     settings = job.settings(LEARNING_RATE)
-    on_step("making pairs")
-    examples = examples_of(job, encoder, masked_share=MASKED_SHARE, has_titles=False)
     batch_size = job.batch_size or BATCH_SIZE
-    check_enough(PAIRS, len(examples.pairs), batch_size)
-    on_step(f"looking for negatives of {count(len(examples.pairs), 'pair')}")
+    examples = examples_of(
+        job, encoder, batch_size=batch_size, masked_share=MASKED_SHARE, has_titles=False, on_step=on_step
+    )
     model = cross_encoder_of(encoder, seed=job.seed)
     data = ListData(
-        mine(examples.pairs, encoder, seed=job.seed),
+        examples.pairs,
         model,
         batch_size=batch_size,
         n_negatives=N_NEGATIVES,
@@ -178,25 +175,22 @@ def run(
     of_encoder = evaluation_of("embedder", test, lambda test: test.measured(encoder), on_step)
     before = measured("embedder", encoder, of_encoder() if of_encoder else {})
     on_step("training")
+    evaluate = evaluation_of("reranker", test, lambda test: test.reranked(encoder, model), on_step)
     trained = train(
         model,
         data,
         ListRanking(model),
         settings,
-        checkpoint=checkpoint,
-        resume=job.is_resumed,
-        identity=job.identity(encoder.fingerprint),
-        evaluate=evaluation_of("reranker", test, lambda test: test.reranked(encoder, model), on_step),
-        on_progress=partial(on_progress, "reranker"),
+        evaluate=evaluate,
+        **job.part("reranker", encoder, on_progress),
     )
     if processes.rank() > 0:
-        return EMPTY_REPORT
-    rows = before, measured("reranker", model, trained.after)
-    has_plot = finish(
+        return Report()
+    return finish(
         job,
         model,
         trained,
-        rows,
+        [before, measured("reranker", model, trained.after)],
         base=job.model,
         what=f"A cross-encoder that scores how well a passage answers a query, trained from "
         f"{source_of(job.model)} by `minisearch train rerank`. In the table it puts the {RERANKED} best "
@@ -204,9 +198,7 @@ def run(
         use='minisearch query --rerank-model ./FOLDER "a query"\n'
         'sentence_transformers.CrossEncoder("./FOLDER")',
         data=examples.origin,
-        settings=settings,
-        batch_size=batch_size,
-        checkpoints=[checkpoint],
+        n_documents=examples.n_documents,
+        skipped=examples.skipped,
         how_measured=examples.how_tested,
     )
-    return Report(rows, examples.n_documents, examples.skipped, has_plot)

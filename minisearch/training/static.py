@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -28,15 +27,7 @@ from minisearch.minilm.transformer import pool
 from minisearch.text import count
 from minisearch.training import processes
 from minisearch.training.data import EpochOrder, check_corpus, passages_and_parts
-from minisearch.training.job import (
-    EMPTY_REPORT,
-    USE_OF_EMBEDDER,
-    Job,
-    Report,
-    finish,
-    load_embedder,
-    read_corpus,
-)
+from minisearch.training.job import Job, Report, finish, load_embedder, read_corpus
 from minisearch.training.losses import cosine_loss, similarity_loss
 from minisearch.training.report import compare, evaluation_of, known_item_test, source_of
 from minisearch.training.trainer import TrainingProgress, train
@@ -280,7 +271,7 @@ def run(
     """
     # A matrix product and two sums of rows: bfloat16 would save no time.
     settings = replace(job.settings(LEARNING_RATE), dtype="float32")
-    (checkpoint,) = job.checkpoints(["student"])
+    job.check_new("student")
     on_step("loading the teacher")
     teacher = load_embedder(job.teacher, offline=job.is_offline)
     dimension = job.dimension or min(DIMENSION, teacher.dimension)
@@ -296,39 +287,33 @@ def run(
     data.encode(lambda n_done: on_step(f"encoding with the teacher: {n_done:,}/{len(data):,} texts"))
     test = known_item_test(corpus.documents, seed=job.seed)
     on_step("training")
+    evaluate = evaluation_of(
+        "student", test, lambda test: test.measured(encoder_of(student, teacher)), on_step
+    )
     trained = train(
         student,
         data,
         StaticDistillation(student),
         settings,
-        checkpoint=checkpoint,
-        resume=job.is_resumed,
-        identity=job.identity(teacher.fingerprint),
-        evaluate=evaluation_of(
-            "student", test, lambda test: test.measured(encoder_of(student, teacher)), on_step
-        ),
-        on_progress=partial(on_progress, "student"),
+        evaluate=evaluate,
+        **job.part("student", teacher, on_progress),
     )
     if processes.rank() > 0:
-        return EMPTY_REPORT
+        return Report()
     encoder = encoder_of(student, teacher)
-    rows = compare(teacher, encoder, trained, test, corpus.passages, on_step=on_step)
-    has_plot = finish(
+    return finish(
         job,
         encoder,
         trained,
-        rows,
+        compare(teacher, encoder, trained, test, corpus.passages, on_step=on_step),
         base=job.teacher,
         what=f"A static sentence embedder, one vector of width {encoder.dimension} for each token, made from "
         f"{source_of(job.teacher)} by `minisearch train static`.",
-        use=USE_OF_EMBEDDER,
         data=f"{len(corpus.documents):,} documents, cut into {len(data):,} texts of {data.n_tokens:,} tokens "
         f"in all",
-        settings=settings,
-        batch_size=data.batch_size,
-        checkpoints=[checkpoint],
+        n_documents=len(corpus.documents),
+        skipped=corpus.skipped,
     )
-    return Report(tuple(rows), len(corpus.documents), corpus.skipped, has_plot)
 
 
 def initial_student(teacher: SentenceTransformer, data: StaticData, dimension: int) -> StaticStudent:

@@ -15,7 +15,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, get_args
 
@@ -56,7 +56,9 @@ Recipe = Callable[[B], Mapping[str, Tensor]]
 
 
 class Data(Protocol[B_co]):
-    """The batches of each step; ``fingerprint`` differs whenever they would."""
+    """The batches of each step, with ``batch_size`` examples; ``fingerprint`` differs whenever they would."""
+
+    batch_size: int
 
     @property
     def fingerprint(self) -> str:
@@ -123,7 +125,8 @@ class TrainingProgress:
 class Trained:
     """What a run did: its steps, seconds and tokens, and the losses by name, one value a step.
 
-    ``evaluations`` are the numbers of steps after which the model was evaluated, and the measures by name.
+    A step has ``batch_size`` examples.  ``evaluations`` are the numbers of steps after which the model was
+    evaluated, and the measures by name.
     """
 
     steps: int = 0
@@ -131,6 +134,8 @@ class Trained:
     n_tokens: int = 0
     losses: dict[str, list[float]] = field(default_factory=dict)
     evaluations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    batch_size: int = 0
+    settings: TrainingSettings | None = None
 
     @property
     def before(self) -> Mapping[str, float]:
@@ -175,7 +180,7 @@ def train(
         finally:
             trainer.close()
             model.eval()
-    return trainer.done
+    return replace(trainer.done, batch_size=data.batch_size, settings=settings)
 
 
 class _Trainer:

@@ -169,15 +169,15 @@ def test_an_interrupted_run_has_reported_nothing(folder: Path, monkeypatch: pyte
     assert "skipped    docs/empty.md: no text in it" in lines_of("docs")
 
 
-def test_texts_that_were_embedded_before_are_counted_as_known(folder: Path) -> None:
+def test_texts_that_were_embedded_before_are_counted(folder: Path) -> None:
     for name in ("copy", "again"):  # of the same name, which is embedded as their title
         (folder / "docs" / name).mkdir()
         (folder / "docs" / name / "bread.md").write_text("Flour, water, salt.\n")
     first = run("index", "docs").stdout.splitlines()[1]
-    assert first.startswith("3 chunks embedded (") and "), 2 more were known; " in first
+    assert first.startswith("3 chunks embedded (") and "), 2 more had been embedded before; " in first
     (folder / "docs" / "copy" / "bread.txt").write_text("Flour, water, salt.\n")
     later = run("index", "docs").stdout.splitlines()[1]
-    assert later.startswith("0 chunks embedded, 1 more were known; ")
+    assert later.startswith("0 chunks embedded, 1 more had been embedded before; ")
 
 
 JAPANESE = "失敗したタスクを再実行する"
@@ -454,3 +454,38 @@ def test_an_interrupt_before_any_file_is_read_claims_nothing(
     monkeypatch.setattr("minisearch.indexing.plan.walk", walk)
     interrupted = run("index", "docs", code=130)
     assert interrupted.stderr == "Interrupted: nothing was changed; run the same command to start again\n"
+
+
+@pytest.mark.parametrize("name", ["report.docx", "id_rsa", "blank.txt"])
+def test_a_named_file_that_is_not_indexed_ends_with_1_and_its_reason(folder: Path, name: str) -> None:
+    (folder / name).write_text("" if name == "blank.txt" else "no archive, no key")
+    run("index", "docs")
+    reason = {"report.docx": "damaged", "id_rsa": "a private key, by its name", "blank.txt": "no text"}[name]
+    for _ in range(2):  # the second run names it too
+        both = run("index", name, "docs/bread.md", code=1)
+        assert reason in both.output
+    alone = run("index", name, code=1)
+    assert reason in alone.output
+    assert run("index", ".").exit_code == 0
+
+
+def test_a_hint_fits_the_kind_of_file(folder: Path) -> None:
+    (folder / "docs" / "scan.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "docs" / "yarn.lock").write_text("a@1:")
+    run("index", "docs")
+    assert "media file: it has no text that can be read" in run("why-not", "docs/scan.png", "x").output
+    assert (
+        "lock file: to index it, add !yarn.lock to .minisearchignore"
+        in run("why-not", "docs/yarn.lock", "x").output
+    )
+
+
+def test_a_name_that_is_not_utf_8_is_shown_as_a_shell_takes_it(folder: Path) -> None:
+    name = "caf\udce9 notes.md"
+    (folder / "docs" / name).write_text("coffee beans\n")
+    run("index", "docs")
+    assert run("query", "coffee", "-l").stdout.splitlines()[0] == "$'docs/caf\\351 notes.md'"
+    shown = run("query", "coffee", "--path", f"docs/{name}", "-l").stdout.splitlines()
+    assert len(shown) == 1
+    (line,) = run("query", "coffee", "--path", f"docs/{name}", "--json").stdout.splitlines()
+    assert line.isascii() and json.loads(line)["path"] == f"docs/{name}"

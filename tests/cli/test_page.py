@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from minisearch.cli.page import as_csv, as_markdown, page
 from minisearch.cli.passage import INDENT, PASSAGE_LINES, highlighted, shared
 from minisearch.cli.terminal import Terminal, width
-from minisearch.results import Evidence, Place, Query, SearchResult, SearchResults, Trace
+from minisearch.results import Evidence, Place, Query, SearchResult, SearchResults, Trace, full_heading
 
 STYLED = Terminal(80, has_styles=True)
 JAPANESE = (
@@ -472,3 +472,9 @@ def test_markdown_has_links_and_quotations() -> None:
         "2. [a.pdf](a.pdf#page=3) a.pdf p. 3\n\n   > Run it again.\n   > Then wait.\n"
     )
     assert as_markdown(SearchResults()) == ""
+
+
+def test_a_title_that_only_repeats_the_name_is_left_out() -> None:
+    assert full_heading("to do", "", "notes/to-do.md") == ""
+    assert full_heading("to do", "Monday", "notes/to-do.md") == "Monday"
+    assert full_heading("Chores", "Monday", "notes/to-do.md") == "Chores > Monday"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from minisearch.cli.passage import PASSAGE_LINES, passage
 from minisearch.cli.terminal import Terminal
 from minisearch.results import Evidence, Query, SearchResult
+from minisearch.search.evidence import best_sentences
 
 PLAIN = Terminal(80)
 STYLED = Terminal(80, has_styles=True)
@@ -278,3 +279,52 @@ def test_front_matter_is_above_no_evidence_below_it_and_whole_in_a_whole_passage
     hit = result(text, "Roses want sun.")
     assert shown(hit, whole=False) == [">   Roses want sun."]
     assert [line[4:] for line in shown(hit)][:4] == ["---", "title: The garden", "tags: [roses]", "---"]
+
+
+# --- lines that are records --------------------------------------------------------------------------------
+
+EXPENSES = """\
+rent january 950 euro
+groceries at the market 43.20 euro
+new tyres for the bicycle 61 euro
+dentist, filling upper left 120 euro
+train to Vienna 38 euro
+repair of the washing machine 180 euro
+winter coat 149 euro"""
+LOG = """\
+[08:00:01] INFO server started, it listens on port 8080 of all the addresses that it has
+[08:03:11] WARN slow query: it took 2300 ms, and the pool of connections was empty for long
+[08:07:13] ERROR payment gateway refused the card of customer 4711, who was sent a mail
+[08:09:00] INFO user bob logged in from a new address, and the old session was closed
+[08:11:00] WARN disk is 91 percent full, of which 40 percent are logs of last year"""
+
+
+@pytest.mark.parametrize(
+    "text", [EXPENSES, LOG, "Name: Ada; Room: 12, which is at the end of the corridor\n" * 3]
+)
+def test_lines_that_are_records_are_not_joined(text: str) -> None:
+    rows = text.splitlines()
+    assert written(*rows, path="a.txt") == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "answer"),
+    [
+        (EXPENSES, "washing machine repair", "repair of the washing machine 180 euro"),
+        (LOG, "payment card refused", LOG.splitlines()[2]),
+        (LOG, "disk full", LOG.splitlines()[4]),
+    ],
+)
+def test_of_records_the_one_that_answers_is_marked_and_shown(text: str, query: str, answer: str) -> None:
+    ((start, end, _),) = best_sentences(query, [text])
+    assert text[start:end].strip("[") in answer and answer in text[start - 1 : end]
+    assert any(
+        answer in line for line in shown(result(text, text[start:end], "a.txt"), Terminal(110), whole=False)
+    )
+
+
+def test_of_long_evidence_the_lines_with_the_words_of_the_query_are_shown() -> None:
+    rows = [f"call({number}, {'wanted' if number == 8 else 'other'})" for number in range(12)]
+    hit = result("\n".join(rows), "\n".join(rows), "a.py")
+    lines = list(passage(hit, Query("wanted"), PLAIN, whole=False))
+    assert any("wanted" in line for line in lines)

@@ -169,7 +169,7 @@ def test_get_prints_the_section_around_a_line(folder: Path) -> None:
     (folder / "long.md").write_text(long)
     run("index", "long.md")
     printed = run("get", "long.md:7").stdout
-    assert printed == "long > Part 1 — long.md:5-7\n" + "\n".join(long.splitlines()[4:7]) + "\n"
+    assert printed == "Part 1 — long.md:5-7\n" + "\n".join(long.splitlines()[4:7]) + "\n"
     assert run("get", "long.md:7:3").stdout == printed
     found = json.loads(run("get", "long.md:7", "--json").stdout)
     assert (found["path"], found["line"], found["end_line"]) == ("long.md", 5, 7)
@@ -254,7 +254,7 @@ def test_get_uses_the_index_of_the_last_query(folder: Path, monkeypatch: pytest.
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
     run("query", "walnut", "--mode", "lexical", "--index", "../b/.minisearch")
-    assert run("get", "1").stdout == "only — ../b/only.md:1\nOnly here is a walnut.\n"
+    assert run("get", "1").stdout == "../b/only.md:1\nOnly here is a walnut.\n"
     monkeypatch.chdir("/")
     assert "Only here is a walnut." in run("get", "1").stdout
 

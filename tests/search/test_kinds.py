@@ -281,3 +281,10 @@ def test_text_below_a_heading_of_references_is_references(heading: str) -> None:
 @pytest.mark.parametrize("heading", ["Tides > Mixing", "References > get()", "Preferences", "API reference"])
 def test_text_below_other_headings_is_not(heading: str) -> None:
     assert kind_of(ONE_REFERENCE, "paper.pdf", heading) is None
+
+
+def test_the_headers_of_a_mail_alone_are_of_a_kind_and_a_short_mail_is_not() -> None:
+    headers = "From: <Saved by Blink>\nSubject: The old harbour\nDate: Mon, 1 Jul 2024 10:00:00 -0000"
+    assert kind_of(headers, "page.mht") == "headers"
+    assert kind_of(f"{headers}\n\nIt opens at five.", "page.mht") is None
+    assert asked_for("mails about the harbour") == {"headers"}

@@ -109,7 +109,14 @@ def test_a_run_that_stopped_goes_on(here: Path, monkeypatch: pytest.MonkeyPatch)
     n_steps = 10
     distill(*arguments, "--resume")
     assert n_steps == 12, "two steps were left"
-    assert "4 steps" in (here / "my-model" / "README.md").read_text()
+    card = (here / "my-model" / "README.md").read_text()
+    assert "- training: 4 steps of 8 examples" in card and " second" in card and " 0.0 minutes" not in card
+    assert "losses at the first and the last step: hidden " in card
+    error = distill(*arguments, "--resume", code=1).stderr
+    assert (
+        "the run is finished: its model is in my-model. To train it further: minisearch train finetune"
+        in error
+    )
 
 
 def test_ctrl_c_keeps_the_state_of_the_last_whole_step(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,51 +6,41 @@ on standard error.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from minisearch.cli.options import (
     A_FILE,
+    A_MODEL,
     Quantity,
     SectionedCommand,
-    model_name,
     number,
     one_of,
     section,
-    wrong_usage,
 )
 from minisearch.cli.terminal import printable
 from minisearch.cli.training.options import (
-    as_model,
     corpus_option,
     how,
-    run_and_show,
     show_table,
+    train_and_show,
     training_options,
 )
-from minisearch.errors import InputError
 from minisearch.manifest import DEFAULT_MODEL
 from minisearch.text import count
 
 if TYPE_CHECKING:
-    from minisearch.training.distillation import Loss
     from minisearch.training.job import Report
-    from minisearch.training.pairs import PairsJob
-    from minisearch.training.students import PresetName
 
 # As in training.distillation and students, which --help must not import: they need torch.
 PRESETS = ("copied", "paper")
 LOSSES = ("attention", "values", "relations", "hidden", "cosine", "similarity")
-teacher_option = click.option(
-    "--teacher",
-    type=model_name,
-    metavar="NAME",
-    default=DEFAULT_MODEL,
-    show_default=True,
-    help="Name or folder.",
-)
+base_option = partial(click.option, **A_MODEL, default=DEFAULT_MODEL, show_default=True)
+teacher_option = base_option("--teacher", help="Name or folder.")
+model_option = base_option("--model", help="Embedder to begin with: name or folder.")
 size = section("Size of the student (as the teacher by default)")
 
 
@@ -73,7 +63,12 @@ def train() -> None:
     multiple=True,
     help="Use this loss; repeatable.  [default: hidden and cosine, or those that fit]",
 )
-@how("--relation-heads", **number(), help="Heads of the loss 'relations'.  [default: the teacher's]")
+@how(
+    "--relation-heads",
+    "n_relation_heads",
+    **number(),
+    help="Heads of the loss 'relations'.  [default: the teacher's]",
+)
 @how(
     "--word-noise",
     type=Quantity(0, 1),
@@ -94,19 +89,7 @@ def train() -> None:
     metavar="X",
     help="Dropout of the student.  [default: the preset's]",
 )
-def distill(
-    common: dict[str, Any],
-    corpus: tuple[Path, ...],
-    teacher: str,
-    layers: int | None,
-    hidden: int | None,
-    heads: int | None,
-    losses: tuple[str, ...],
-    relation_heads: int | None,
-    word_noise: float,
-    preset: str | None,
-    dropout: float | None,
-) -> None:
+def distill(**options: Any) -> None:  # noqa: ANN401 - the fields of `DistillationJob`
     """Make a smaller, faster model that imitates a larger one on your texts.
 
     \b
@@ -116,23 +99,7 @@ def distill(
     No labels are needed. The student is compared with its teacher in speed and, on queries made from the
     corpus, in quality. The folder can also be loaded by sentence-transformers.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    # Imported here: --help must not import torch.
-    from minisearch.training.distillation import DistillationJob, run
-
-    job = DistillationJob(
-        **common,
-        corpus=corpus,
-        teacher=teacher,
-        layers=layers,
-        hidden=hidden,
-        heads=heads,
-        losses=cast("tuple[Loss, ...]", losses),
-        n_relation_heads=relation_heads,
-        word_noise=word_noise,
-        preset=cast("PresetName | None", preset),
-        dropout=dropout,
-    )
-    _show_student(run_and_show(run, job), job.out)
+    _show_student(train_and_show("distillation", "DistillationJob", options), options["out"])
 
 
 @train.command(cls=SectionedCommand)
@@ -140,7 +107,7 @@ def distill(
 @teacher_option
 @training_options(batch_size="256", learning_rate="3e-3", has_dtype=False)
 @how("--dimension", **number(), help="Width of the vectors.  [default: 256]")
-def static(common: dict[str, Any], corpus: tuple[Path, ...], teacher: str, dimension: int | None) -> None:
+def static(**options: Any) -> None:  # noqa: ANN401 - the fields of `StaticJob`
     """Make a static model from a teacher: one vector for each token, over fifty times as fast.
 
     \b
@@ -150,11 +117,7 @@ def static(common: dict[str, Any], corpus: tuple[Path, ...], teacher: str, dimen
     It knows no context, so it finds less; words are searched as well as before. No labels are needed. The
     folder can also be loaded by model2vec and sentence-transformers.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    # Imported here: --help must not import torch.
-    from minisearch.training.static import StaticJob, run
-
-    job = StaticJob(**common, corpus=corpus, teacher=teacher, dimension=dimension)
-    _show_student(run_and_show(run, job), job.out)
+    _show_student(train_and_show("static", "StaticJob", options), options["out"])
 
 
 def _show_student(report: Report, out: Path) -> None:
@@ -165,17 +128,16 @@ def _show_student(report: Report, out: Path) -> None:
         click.echo(
             f"Trained on {count(report.n_documents, 'document')}; {times} times as fast as the teacher"
         )
-    click.echo(printable(f"Saved in {out}. Next: minisearch index --model {as_model(out)} PATH"))
+    _show_saved(out, "index --model {} PATH")
 
 
-model_option = click.option(
-    "--model",
-    type=model_name,
-    metavar="NAME",
-    default=DEFAULT_MODEL,
-    show_default=True,
-    help="Embedder to begin with: name or folder.",
-)
+def _show_saved(out: Path, then: str) -> None:
+    """Print where a model is, and the command that uses it: {} is the model."""
+    # A bare name could be one of the catalog.
+    model = str(out) if out.is_absolute() or str(out).startswith("..") else f"./{out}"
+    click.echo(printable(f"Saved in {out}. Next: minisearch {then.format(model)}"))
+
+
 pairs_option = click.option(
     "--pairs",
     metavar="FILE",
@@ -184,22 +146,12 @@ pairs_option = click.option(
 )
 
 
-def _pairs_job(common: dict[str, Any], **options: Any) -> PairsJob:  # noqa: ANN401
-    with wrong_usage():
-        if bool(options["corpus"]) == (options["pairs"] is not None):
-            raise InputError("give either --corpus or --pairs")
-    # Imported here: --help must not import torch.
-    from minisearch.training.pairs import PairsJob
-
-    return PairsJob(**common, **options)
-
-
 @train.command(cls=SectionedCommand)
 @model_option
 @corpus_option(required=False)
 @pairs_option
 @training_options(batch_size="32", learning_rate="5e-5")
-def finetune(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: Path | None) -> None:
+def finetune(**options: Any) -> None:  # noqa: ANN401 - the fields of `PairsJob`
     """Adapt an embedder to your documents, or to pairs of query and passage.
 
     \b
@@ -209,11 +161,8 @@ def finetune(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs
     Without labels: titles, headings and sentences of the corpus are the queries, and the passages are what
     follows them. The model is compared with what it was before on documents that are left out.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    job = _pairs_job(common, model=model, corpus=corpus, pairs=pairs)
-    from minisearch.training.finetuning import run
-
-    run_and_show(run, job)
-    click.echo(printable(f"Saved in {job.out}. Next: minisearch index --model {as_model(job.out)} PATH"))
+    train_and_show("finetuning", "PairsJob", options)
+    _show_saved(options["out"], "index --model {} PATH")
 
 
 @train.command(cls=SectionedCommand)
@@ -221,7 +170,7 @@ def finetune(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs
 @corpus_option(required=False)
 @pairs_option
 @training_options(batch_size="16", learning_rate="1e-4")
-def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: Path | None) -> None:
+def rerank(**options: Any) -> None:  # noqa: ANN401 - the fields of `PairsJob`
     """Make a reranker, a cross-encoder, from an embedder.
 
     \b
@@ -231,10 +180,8 @@ def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: 
     The pairs of query and passage are as for finetune. The order of the reranker is compared with that of the
     embedder on documents that are left out. It takes many pairs and hours to make a useful one.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    job = _pairs_job(common, model=model, corpus=corpus, pairs=pairs)
-    from minisearch.training.reranking import run
-
-    of_embedder, of_reranker = (list(row.quality.items())[-1:] for row in run_and_show(run, job).rows)
+    report = train_and_show("reranking", "PairsJob", options)
+    of_embedder, of_reranker = (list(row.quality.items())[-1:] for row in report.rows)
     if not of_reranker:
         click.echo(
             "It may order worse than the embedder: search with and without it before you use it", err=True
@@ -244,18 +191,14 @@ def rerank(common: dict[str, Any], model: str, corpus: tuple[Path, ...], pairs: 
             click.echo(
                 f"Not useful yet: its {name} is below the embedder's; train longer, on more pairs", err=True
             )
-    click.echo(
-        printable(f"Saved in {job.out}. Next: minisearch query --rerank-model {as_model(job.out)} TEXT")
-    )
+    _show_saved(options["out"], "query --rerank-model {} TEXT")
 
 
 table_columns = section("Columns (a name in the header, or a number from 1)")
 
 
 @train.command(cls=SectionedCommand)
-@click.option(
-    "--train", "train_file", metavar="FILE", type=A_FILE, required=True, help="Examples: a table with tabs."
-)
+@click.option("--train", metavar="FILE", type=A_FILE, required=True, help="Examples: a table with tabs.")
 @click.option(
     "--dev", metavar="FILE", type=A_FILE, help="Examples to measure with.  [default: a tenth of the others]"
 )
@@ -264,15 +207,7 @@ table_columns = section("Columns (a name in the header, or a number from 1)")
 @table_columns("--text", metavar="COLUMN", default="sentence", show_default=True, help="The text.")
 @table_columns("--second", metavar="COLUMN", help="A second text, for pairs.")
 @table_columns("--label", metavar="COLUMN", default="label", show_default=True, help="The label.")
-def classify(
-    common: dict[str, Any],
-    train_file: Path,
-    dev: Path | None,
-    model: str,
-    text: str,
-    second: str | None,
-    label: str,
-) -> None:
+def classify(**options: Any) -> None:  # noqa: ANN401 - the fields of `ClassificationJob`
     """Make a classifier of texts, or of pairs, from an embedder.
 
     \b
@@ -281,14 +216,8 @@ def classify(
 
     A file has a header, then an example in each line, its columns separated by tabs, as the files of GLUE.
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    # Imported here: --help must not import torch.
-    from minisearch.training.classification import ClassificationJob, run
-
-    job = ClassificationJob(
-        **common, model=model, train=train_file, dev=dev, text=text, second=second, label=label
-    )
-    report = run_and_show(run, job)
+    report = train_and_show("classification", "ClassificationJob", options)
     click.echo("\nLabels of the examples (rows), and those that they got (columns):")
     rows = zip(report.labels, report.counts, strict=True)
     show_table([["", *report.labels], *([one, *map(str, counts)] for one, counts in rows)])
-    click.echo(printable(f"Saved in {job.out}"))
+    click.echo(printable(f"Saved in {options['out']}"))

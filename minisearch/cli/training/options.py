@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import glob
+import importlib
 import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +17,6 @@ from minisearch.cli.options import (
     AnyFunction,
     Quantity,
     number,
-    offline_option,
     one_of,
     section,
     wrong_usage,
@@ -49,105 +47,77 @@ corpus_option = functools.partial(
 
 def training_options(
     *, batch_size: str, learning_rate: str, has_dtype: bool = True
-) -> Callable[[AnyFunction], Callable[..., Any]]:
+) -> Callable[[AnyFunction], AnyFunction]:
     """A decorator for training commands: adds the options of `training.job.Job`, except the corpus.
 
-    The command gets them as ``common``, a dict by the names of `Job`.  The arguments are the defaults, for
-    the help; a model without layers needs no dtype.
+    Options have the names of the fields.  The arguments are the defaults, for the help; a model without
+    layers needs no dtype.
     """
+    options = [
+        click.option(
+            "--out", metavar="FOLDER", type=A_FILE, required=True, help="A new folder for the model."
+        ),
+        click.option(
+            "--resume", "is_resumed", is_flag=True, help="Go on with an unfinished run of the same command."
+        ),
+        click.option("--offline", "is_offline", is_flag=True, help="Never open a network connection."),
+        length("--steps", **number(), help="Steps of the optimiser."),
+        length("--minutes", type=Quantity(0, min_open=True), metavar="M", help="Minutes of training."),
+        how("--batch-size", **number(), help=f"Examples in a step.  [default: {batch_size}]"),
+        how(
+            "--learning-rate",
+            type=Quantity(0, 1, min_open=True),
+            metavar="X",
+            help=f"Highest learning rate.  [default: {learning_rate}]",
+        ),
+        how(
+            "--checkpoint-minutes",
+            type=Quantity(0),
+            default=10,
+            show_default=True,
+            metavar="M",
+            help="Time between two checkpoints.",
+        ),
+        *([dtype_option] if has_dtype else []),
+        how("--seed", **number(0, least=0), help="Seed of weights, order and dropout."),
+    ]
 
-    def decorate(command: AnyFunction) -> Callable[..., Any]:
-        @functools.wraps(command)
-        def run(
-            *,
-            out: Path,
-            resume: bool,
-            offline: bool,
-            steps: int | None,
-            minutes: float | None,
-            batch_size: int | None,
-            learning_rate: float | None,
-            checkpoint_minutes: float,
-            seed: int,
-            dtype: str = "auto",
-            **options: Any,  # noqa: ANN401
-        ) -> None:
-            with wrong_usage():
-                if (steps is None) == (minutes is None):
-                    which = "only one of --steps and --minutes" if steps else "--steps or --minutes"
-                    raise InputError(f"give {which}")
-            common = {
-                "out": out,
-                "is_resumed": resume,
-                "is_offline": offline,
-                "steps": steps,
-                "minutes": minutes,
-                "batch_size": batch_size,
-                "learning_rate": learning_rate,
-                "checkpoint_minutes": checkpoint_minutes,
-                "dtype": dtype,
-                "seed": seed,
-            }
-            command(common, **options)
-
-        for option in reversed(
-            [
-                click.option(
-                    "--out", metavar="FOLDER", type=A_FILE, required=True, help="A new folder for the model."
-                ),
-                click.option(
-                    "--resume", is_flag=True, help="Go on with an unfinished run of the same command."
-                ),
-                offline_option,
-                length("--steps", **number(), help="Steps of the optimiser."),
-                length(
-                    "--minutes",
-                    type=Quantity(0, min_open=True),
-                    metavar="M",
-                    help="Minutes of training.",
-                ),
-                how("--batch-size", **number(), help=f"Examples in a step.  [default: {batch_size}]"),
-                how(
-                    "--learning-rate",
-                    type=Quantity(0, 1, min_open=True),
-                    metavar="X",
-                    help=f"Highest learning rate.  [default: {learning_rate}]",
-                ),
-                how(
-                    "--checkpoint-minutes",
-                    type=Quantity(0),
-                    default=10,
-                    show_default=True,
-                    metavar="M",
-                    help="Time between two checkpoints.",
-                ),
-                *([dtype_option] if has_dtype else []),
-                how("--seed", **number(0, least=0), help="Seed of weights, order and dropout."),
-            ]
-        ):
-            run = option(run)
-        return run
+    def decorate(command: AnyFunction) -> AnyFunction:
+        for option in reversed(options):
+            command = option(command)
+        return command
 
     return decorate
 
 
-AnyReport = TypeVar("AnyReport", bound="Report")
+def train_and_show(module: str, job_class: str, options: dict[str, Any]) -> Report:
+    """Run the job of a module of `training`, its progress on standard error.
 
-
-def run_and_show(run: Callable[..., AnyReport], job: Job) -> AnyReport:
-    """Run a job, its progress on standard error; print what was not read and the comparison of the models."""
+    Prints what was not read and the comparison of the models.
+    """
+    steps, pairs = options["steps"], options.get("pairs")
+    with wrong_usage():
+        if (steps is None) == (options["minutes"] is None):
+            raise InputError(
+                f"give {'only one of --steps and --minutes' if steps else '--steps or --minutes'}"
+            )
+        if "pairs" in options and bool(options["corpus"]) == (pairs is not None):
+            raise InputError("give either --corpus or --pairs")
     # Imported here: --help must not import torch.
     from minisearch.training import processes
     from minisearch.training.report import NOT_MEASURED, table
 
+    trainer = importlib.import_module(f"minisearch.training.{module}")
+    job: Job = getattr(trainer, job_class)(**options)
     with processes.joined():
         is_first = processes.rank() == 0  # of several processes, which shows what happens
         counter = _Counter()
+        shown = {"on_step": counter.step, "on_progress": counter.update} if is_first else {}
         try:
-            report = run(job, on_step=counter.step, on_progress=counter.update) if is_first else run(job)
+            report: Report = trainer.run(job, **shown)
         except KeyboardInterrupt:
             counter.close()
-            if is_first and any(job.out.absolute().parent.glob(f"{glob.escape(job.out.name)}.*.checkpoint")):
+            if is_first and job.unfinished():
                 click.echo("The state is kept: the same command with --resume goes on from it.", err=True)
             raise
         finally:
@@ -170,11 +140,6 @@ def show_table(cells: Sequence[Sequence[str]]) -> None:
     for row in cells:
         first, *others = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
         click.echo(printable("  ".join([f"{row[0]:<{len(first)}}", *others]).rstrip()))
-
-
-def as_model(folder: Path) -> str:
-    """The folder as --model takes it: a bare name could be one of the catalog."""
-    return str(folder) if folder.is_absolute() or str(folder).startswith("..") else f"./{folder}"
 
 
 class _Counter:
