@@ -55,9 +55,9 @@ FORMATS = (
     Format("pptx", ".pptx .pptm .ppsx", is_prose=True, is_binary=True, page="slide", bytes_per_chunk=20_000),
     Format("xlsx", ".xlsx .xlsm", is_binary=True, page="sheet", line="row", bytes_per_chunk=2_000),
     Format("epub", ".epub", is_prose=True, is_binary=True, has_lines=False, bytes_per_chunk=1_000),
-    Format("odf", ".odt .ott", is_prose=True, is_binary=True, line="paragraph", bytes_per_chunk=4_000),
-    Format("odf", ".odp .otp", is_prose=True, is_binary=True, page="slide", bytes_per_chunk=20_000),
-    Format("odf", ".ods .ots", is_binary=True, page="sheet", line="row", bytes_per_chunk=2_000),
+    Format("odf", ".odt .ott .fodt", is_prose=True, is_binary=True, line="paragraph", bytes_per_chunk=4_000),
+    Format("odf", ".odp .otp .fodp", is_prose=True, is_binary=True, page="slide", bytes_per_chunk=20_000),
+    Format("odf", ".ods .ots .fods", is_binary=True, page="sheet", line="row", bytes_per_chunk=2_000),
     Format("rtf", ".rtf", is_prose=True, is_binary=True, line="paragraph", bytes_per_chunk=3_000),
     Format("msg", ".msg .oft", is_prose=True, is_binary=True, has_lines=False, bytes_per_chunk=20_000),
     # --- programming languages and data ---

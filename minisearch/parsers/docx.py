@@ -62,6 +62,8 @@ def extract(data: bytes) -> dict[str, Any]:
     headers = _once(package, main, styles, "header")
     root = package.root(main)
     contents.pages.append([*headers, *body.read(root), *_once(package, main, styles, "footer")])
+    deleted = [one.text or "" for one in root.iter() if tag_name(one) == "delText"]
+    contents.count("deleted words left out", len(" ".join(deleted).split()))
     contents.count("embedded documents left out", [*map(tag_name, root.iter())].count("altChunk"))
     return contents.as_json()
 

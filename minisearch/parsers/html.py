@@ -74,7 +74,7 @@ def read_html(source: Source) -> Document:
     page.elements.close("", len(page))
     page.blocks = page.elements.blocks
     if page.n_hidden >= MIN_HIDDEN:
-        page.notes.append(f"hidden text left out: {page.n_hidden:,} words")
+        page.notes.append(f"hidden words left out: {page.n_hidden:,}")
     return page.document()
 
 

@@ -145,7 +145,9 @@ def _body(message: _Folder) -> Pieces:
     if html := message.long(HTML, BINARY).decode(codec, "replace") or message.text(HTML):
         return [{"html": html}]
     packed = message.long(RTF, BINARY)
-    pages: list[Pieces] = rtf.extract(_unpacked(packed))["pages"] if packed else [[]]
+    pages: list[Pieces] = [[]]
+    with suppress(ExtractionError):  # it is not RTF
+        pages = rtf.extract(_unpacked(packed))["pages"] if packed else pages
     return [piece | {"line": 0} if "line" in piece else piece for piece in pages[0]]
 
 

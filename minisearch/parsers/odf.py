@@ -1,4 +1,4 @@
-"""OpenDocument: texts, spreadsheets and presentations, as LibreOffice writes them.
+"""OpenDocument: texts, spreadsheets and presentations, as LibreOffice writes them, zipped or as flat XML.
 
 The paragraphs of a text are numbered, and a footnote or comment follows its paragraph.  Each sheet is a page
 whose cells have the words that are shown; each slide is a page with its notes.  Deleted text is left out.
@@ -23,7 +23,9 @@ from minisearch.parsers.contents import (
     text_piece,
     words_of,
 )
+from minisearch.parsers.docx_styles import NUMBER_FORMATS
 from minisearch.parsers.office import attribute, child, children, is_description, optional_root, whole_number
+from minisearch.parsers.pptx import Box, in_rows
 
 AUTHOR = "initial-creator"  # "creator" is who changed it last
 PROPERTIES = {"creator": "author", AUTHOR: "author", "creation-date": "created", "date": "modified"}
@@ -34,38 +36,55 @@ SKIPPED = {
     *("note-citation", "binary-data", "event-listeners", "page-number", "page-count", "creator", "date"),
 }
 SIGNS = {"tab": " ", "line-break": "\n", "s": " "}
+FLAT = re.compile(rb"<[\w-]{1,20}:document[\s>]")  # the whole document as one element
 KIND = re.compile(rb"<[\w-]{1,20}:(spreadsheet|presentation)[\s/>]")
 ASIDES = {"note": "Footnote", "annotation": "Comment"}
 VALUES = ("date-value", "time-value", "boolean-value", "value")
 MAX_REPEATED = 1_000  # times that a filled row or cell counts; empty ones may fill a sheet
+
+LIST_FORMATS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+LENGTH = re.compile(r"(-?\d{0,6}(?:\.\d{1,6})?)(mm|cm|in|pt|px|)")
+MICROMETRES = {"mm": 1_000, "cm": 10_000, "in": 25_400, "pt": 353, "px": 265, "": 1_000}
+TRANSLATED = re.compile(r"translate\s*\(\s*(\S{1,20})\s+([^\s)]{1,20})")
 
 Cells = list[str | None]
 
 
 def extract(data: bytes) -> dict[str, Any]:
     """The body of the document; its kind is that of the element in it."""
-    archive = Archive(data)
-    manifest = "META-INF/manifest.xml"
-    if manifest in archive and b"encryption-data" in archive.read(manifest):
-        raise ExtractionError("encrypted")
-    content = archive.read("content.xml")
-    kind = KIND.search(content)
-    contents = Contents(has_pages=kind is not None)
-    for element in children(optional_root(archive, contents, "meta.xml"), "meta"):
+    contents = Contents(has_pages=False)
+    objects: set[str] = set()
+    if FLAT.search(data[:10_000]):
+        content, meta = data, parse_xml(data)
+        styles, kind = meta, attribute(meta, "mimetype").rpartition(".")[2]
+    else:
+        archive = Archive(data)
+        manifest = "META-INF/manifest.xml"
+        if manifest in archive and b"encryption-data" in archive.read(manifest):
+            raise ExtractionError("encrypted")
+        content = archive.read("content.xml")
+        meta = optional_root(archive, contents, "meta.xml")
+        styles = optional_root(archive, contents, "styles.xml")
+        found = KIND.search(content)
+        kind = found[1].decode() if found else "text"
+        objects = {name.partition("/")[0] for name in archive.names if name.startswith("Object ")}
+    contents.has_pages = kind in {"spreadsheet", "presentation"}
+    for element in children(meta, "meta"):
         names = PROPERTIES if child(element, AUTHOR) is None else PROPERTIES | {"creator": ""}
         for one in element:
             if name := names.get(tag_name(one)):
                 contents.add_property(name, one.text)
-    if kind and kind[1] == b"spreadsheet":
+    if kind == "spreadsheet":
         contents.pages += _sheets(content)
-    elif kind:
+    elif kind == "presentation":
         contents.pages += map(_slide, children(parse_xml(content), "body", "presentation", "page"))
     else:
-        text = _Reader().read(children(parse_xml(content), "body", "text"))
-        masters = children(optional_root(archive, contents, "styles.xml"), "master-styles", "master-page")
+        root = parse_xml(content)
+        lists = [*children(styles, "styles", "list-style"), *children(root, "automatic-styles", "list-style")]
+        text = _Reader(lists).read(children(root, "body", "text"))
+        masters = children(styles, "master-styles", "master-page")
         above, below = (_once(masters, name) for name in ("header", "footer"))
         contents.pages.append([*above, *text, *below])
-    objects = {name.partition("/")[0] for name in archive.names if name.startswith("Object ")}
     contents.count("embedded objects left out", len(objects))
     return contents.as_json()
 
@@ -78,7 +97,17 @@ def _once(masters: list[Element], name: str) -> Pieces:
 class _Reader:
     """Reads elements in order; the words of a paragraph are collected until it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, list_styles: Iterable[Element] = ()) -> None:
+        self._levels = {
+            (attribute(style, "name"), attribute(level, "level")): level
+            for style in list_styles
+            for level in style
+        }
+        self._lists: list[
+            tuple[str, int]
+        ] = []  # the styles of the open ones, and the number of the last item
+        self._last: dict[tuple[str, int], int] = {}  # of lists that another may continue
+        self._label = ""  # before the next paragraph
         self._pieces: Pieces = []
         self._after: Pieces = []  # what follows the current paragraph
         self._parts: list[str] = []
@@ -111,8 +140,18 @@ class _Reader:
                 lines.append(self._n_paragraphs + 1)
                 rows.append(_row(self, row, tall))
             self._pieces.append({"rows": filled_down(rows), "lines": lines})
+        elif name == "list":
+            style = attribute(element, "style-name") or (self._lists[-1][0] if self._lists else "")
+            place = style, len(self._lists)
+            continues = "true" in attribute(element, "continue-numbering") or attribute(
+                element, "continue-list"
+            )
+            self._lists.append((style, self._last.get(place, 0) if continues else self._start(*place) - 1))
+            self._add_inner(element)
+            self._last[place] = self._lists.pop()[1]
         elif name == "list-item":
             self._end_paragraph()
+            self._label = self._next_label(element)
             is_next = self._pieces and ("group" in self._pieces[-1] or self._is_in_item)
             outer, self._is_in_item = self._is_in_item, True
             item = {"group": self.read(element), "kind": "next item" if is_next else "item"}
@@ -138,8 +177,30 @@ class _Reader:
             self._add(one)
             self._parts.append((one.tail or "").replace("\n", " "))
 
+    def _start(self, style: str, depth: int) -> int:
+        return whole_number(attribute(self._levels.get((style, str(depth + 1))), "start-value"), 1)
+
+    def _next_label(self, item: Element) -> str:
+        """The number of the next item of the innermost list; "" for a bullet."""
+        style, number = self._lists.pop() if self._lists else ("", 0)
+        number = whole_number(attribute(item, "start-value"), number + 1)
+        self._lists.append((style, number))
+        level = self._levels.get((style, str(len(self._lists))))
+        if level is None or not attribute(level, "num-format"):
+            return ""
+        n_shown = whole_number(attribute(level, "display-levels"), 1)
+        first = max(len(self._lists) - n_shown, 0)
+        numbers = []
+        for depth, (_, count) in enumerate(self._lists[first:], start=first + 1):
+            format_ = attribute(self._levels.get((style, str(depth))), "num-format")
+            numbers.append(NUMBER_FORMATS.get(LIST_FORMATS.get(format_, ""), str)(count))
+        return f"{attribute(level, 'num-prefix')}{'.'.join(numbers)}{attribute(level, 'num-suffix')} "
+
     def _end_paragraph(self, level: int = 0) -> None:
-        pieces = paragraph("".join(self._parts), level, self._n_paragraphs + 1)
+        words = "".join(self._parts)
+        if words.strip():
+            words, self._label = self._label + words, ""
+        pieces = paragraph(words, level, self._n_paragraphs + 1)
         self._n_paragraphs += len(pieces)
         self._pieces += pieces + self._after
         self._parts, self._after = [], []
@@ -150,13 +211,28 @@ def _words(elements: Iterable[Element]) -> str:
 
 
 def _slide(slide: Element) -> Pieces:
-    """A slide: its title as heading, its shapes in the order of the file, its comments and notes."""
+    """A slide: its title as heading, its shapes as they are seen, its comments and notes."""
     title = next((one for one in slide if attribute(one, "class") == "title"), None)
-    shapes = [one for one in slide if one is not title and tag_name(one) != "notes"]
+    boxes: list[tuple[Box, Element]] = []
+    for one in slide:
+        if one is not title and tag_name(one) != "notes":
+            boxes.append((_box(one) or (boxes[-1][0] if boxes else (0, 0, 0)), one))
+    shapes = in_rows(boxes)
     notes = " ".join(_words([one]) for one in children(slide, "notes", "frame"))
     pieces = paragraph("" if title is None else _words([title]), level=1) + _Reader().read(shapes)
     pieces += [text_piece(f"Notes: {notes}")] * bool(notes.strip())
     return [piece | {"line": 0} if "line" in piece else piece for piece in pieces]
+
+
+def _box(shape: Element) -> Box | None:
+    """Where a shape, or the first one of a group, stands; None where it does not say."""
+    moved = TRANSLATED.search(attribute(shape, "transform"))
+    places = (*moved.groups()[::-1],) if moved else (attribute(shape, "y"), attribute(shape, "x"))
+    lengths = [LENGTH.fullmatch(place) for place in (*places, attribute(shape, "height") or "0")]
+    if any(not length or not length[1] for length in lengths):
+        return next(filter(None, map(_box, shape)), None) if tag_name(shape) == "g" else None
+    top, left, height = (int(float(one[1]) * MICROMETRES[one[2]]) for one in lengths if one)
+    return top, left, height
 
 
 def _sheets(content: bytes) -> Iterator[Pieces]:

@@ -76,17 +76,22 @@ def _sorted(tree: Iterable[Element], outer: list[Element]) -> Iterator[Element]:
     for element in tree:
         box = _box(element) or _inherited(element, outer) or (boxes[-1][0] if boxes else (0, 0, 0))
         boxes.append((box, element))
-    boxes.sort(key=lambda one: one[0][0])
+    for element in in_rows(boxes):
+        if tag_name(element) == "grpSp":
+            yield from _sorted(element, outer)
+        else:
+            yield from shapes([element])
+
+
+def in_rows(boxes: list[tuple[Box, Element]]) -> Iterator[Element]:
+    """The elements as they are seen: from row to row, in each from the left."""
+    boxes = sorted(boxes, key=lambda one: one[0][0])
     while boxes:
         top, _, height = boxes[0][0]
         n_beside = next(
             (i for i, (box, _) in enumerate(boxes) if 2 * (box[0] - top) > min(height, box[2])), len(boxes)
         )
-        for _, element in sorted(boxes[:n_beside], key=lambda one: one[0][1]):
-            if tag_name(element) == "grpSp":
-                yield from _sorted(element, outer)
-            else:
-                yield from shapes([element])
+        yield from (element for _, element in sorted(boxes[:n_beside], key=lambda one: one[0][1]))
         del boxes[:n_beside]
 
 

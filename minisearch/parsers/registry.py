@@ -113,7 +113,16 @@ READERS: dict[str, Callable[[Source], Document]] = {
 # the reason.
 MAGIC = (
     (b"%PDF-", "", "a PDF by another name: call it .pdf"),
-    (b"PK\x03\x04", "", "a ZIP archive: a document needs the suffix of its format (.docx, .epub)"),
+    (
+        b"PK\x03\x04",
+        "",
+        "a ZIP archive: unpack it to index its files; a document needs its own suffix (.docx, .epub)",
+    ),
+    (b"7z\xbc\xaf", "", "a 7z archive: unpack it to index its files"),
+    (b"Rar!\x1a\x07", "", "a RAR archive: unpack it to index its files"),
+    (b"\x1f\x8b", "", "a gzip archive: unpack it to index its files"),
+    (b"BZh", "", "a bzip2 archive: unpack it to index its files"),
+    (b"\xfd7zXZ", "", "an xz archive: unpack it to index its files"),
     (
         b"\xd0\xcf\x11\xe0",
         "",
@@ -123,10 +132,11 @@ MAGIC = (
     (b"\x89PNG", "", "binary file (PNG image)"),
     (b"\xff\xd8\xff", "", "binary file (JPEG image)"),
     (b"GIF8", "", "binary file (GIF image)"),
-    (b"\x1f\x8b", "", "binary file (gzip)"),
     (b"\x7fELF", "", "binary file (ELF program)"),
 )
 
+
+IWORK = {".pages": ".docx", ".key": ".pptx", ".numbers": ".xlsx"}
 
 # In the first entry of a ZIP archive, with the kind of the document after it.
 OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument."
@@ -165,6 +175,9 @@ def parse(path: str, data: bytes, *, uses_ocr: bool = False) -> Document:
     else:
         if OPEN_DOCUMENT in data[:128]:
             raise IngestError("an OpenDocument file by another name: call it .odt, .ods or .odp")
+        suffix = suffix_of(path)
+        if suffix in IWORK and data.startswith(b"PK"):
+            raise IngestError(f"a document of Apple's iWork: export it as {IWORK[suffix]} or .pdf")
         for magic, own, reason in MAGIC:
             if data.startswith(magic) and own != format_.name:
                 raise IngestError(reason)

@@ -44,6 +44,7 @@ def extract(data: bytes) -> dict[str, Any]:
     reader = _Reader()
     reader.read(data)
     reader.contents.count("pictures and embedded objects left out", reader.n_left_out)
+    reader.contents.count("hidden or deleted words left out", reader.n_hidden)
     return reader.contents.as_json()
 
 
@@ -64,7 +65,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.contents = Contents(has_pages=False, pages=[[]])
-        self.n_left_out = 0
+        self.n_left_out = self.n_hidden = 0
         self._state, self._outer = _State(), list[_State]()
         self._words: dict[str, list[str]] = {}
         self._bytes = bytearray()  # not decoded yet
@@ -107,7 +108,9 @@ class _Reader:
             self._bytes.clear()
 
     def _add(self, words: str) -> None:
-        if not self._state.is_hidden:
+        if self._state.is_hidden:
+            self.n_hidden += len(words.split())
+        else:
             self._words.setdefault(self._state.target, []).append(words)
 
     def _taken(self, target: str) -> str:

@@ -99,7 +99,8 @@ def test_tracked_changes_are_read_as_accepted():
         f"<w:moveFrom>{run('gone')}</w:moveFrom><w:moveTo>{run(' text')}</w:moveTo></w:p>"
         f"<w:tbl><w:tr><w:trPr><w:del/></w:trPr><w:tc>{paragraph('gone')}</w:tc></w:tr></w:tbl>"
     )
-    assert read(body).text == "The new text"
+    document = read(body)
+    assert (document.text, document.notes) == ("The new text", ("deleted words left out: 1",))
 
 
 def test_a_deleted_paragraph_takes_no_number_and_its_rest_continues_in_the_next():

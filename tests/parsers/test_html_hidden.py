@@ -80,7 +80,7 @@ def test_elements_that_nest_badly_end_where_a_browser_ends_them(html, text):
 def test_a_note_counts_the_words_that_nobody_sees_from_twenty_on():
     assert page(f"<p>a</p><div hidden>{'no ' * 19}</div>").notes == ()
     (note,) = page(f"<p>a</p><div hidden>{'no ' * 12}<b>{'no ' * 8}</b></div>").notes
-    assert note == "hidden text left out: 20 words"
+    assert note == "hidden words left out: 20"
 
 
 def test_the_rows_of_a_table_lose_their_hidden_cells():

@@ -169,3 +169,76 @@ def test_repeated_rows_and_cells_are_bounded():
     row = f'<table:table-row table:number-rows-repeated="1048576">{filled}</table:table-row>'
     document = parse("a.ods", odf("spreadsheet", f"<table:table>{row}</table:table>"))
     assert document.text.count("x") <= 1_000_000
+
+
+def flat(kind: str, body: str, *, styles: str = "", meta: str = "") -> bytes:
+    mimetype = f"application/vnd.oasis.opendocument.{kind}"
+    return (
+        f'<?xml version="1.0"?><office:document {NAMESPACES} office:mimetype="{mimetype}">'
+        f"<office:meta>{meta}</office:meta><office:automatic-styles>{styles}</office:automatic-styles>"
+        f"<office:body><office:{kind}>{body}</office:{kind}></office:body></office:document>"
+    ).encode()
+
+
+def test_flat_files_are_read_as_zipped_ones_are() -> None:
+    document = parse("a.fodt", flat("text", p("Flour") + p("and water"), meta=META))
+    assert (document.text, document.title) == ("Flour\n\nand water", "Bread")
+    cell = "<table:table-cell>{}</table:table-cell>"
+    row = f"<table:table-row>{cell.format(p('Name'))}{cell.format(p('Age'))}</table:table-row>"
+    row += f"<table:table-row>{cell.format(p('Ada'))}{cell.format(p('36'))}</table:table-row>"
+    sheet = f'<table:table table:name="People">{row}</table:table>'
+    assert parse("a.fods", flat("spreadsheet", sheet)).text == "People\n\nName; Age\n\nName: Ada; Age: 36"
+    slide = f'<draw:page><draw:frame presentation:class="title">{p("Oats")}</draw:frame></draw:page>'
+    assert parse("a.fodp", flat("presentation", slide * 2)).pages == (0, 6)
+    with pytest.raises(IngestError, match="damaged"):
+        parse("a.fodt", flat("text", p("Flour"))[:-20])
+
+
+def numbered(name: str, *levels: str) -> str:
+    inner = "".join(
+        f'<text:list-level-style-number text:level="{n}" {one}/>' for n, one in enumerate(levels, 1)
+    )
+    return f'<text:list-style style:name="{name}">{inner}</text:list-style>'
+
+
+def items(*inner: str, style: str = "", more: str = "") -> str:
+    named = f' text:style-name="{style}"' if style else ""
+    inside = "".join(f"<text:list-item>{one}</text:list-item>" for one in inner)
+    return f"<text:list{named}{more}>{inside}</text:list>"
+
+
+def test_items_of_numbered_lists_keep_their_numbers() -> None:
+    styles = numbered(
+        "L", 'style:num-format="1" style:num-suffix="."',
+        'style:num-format="a" style:num-suffix=")"', 'style:num-format="1" text:display-levels="3"',
+    ) + numbered("S", 'style:num-format="i" style:num-suffix="." text:start-value="4"')  # fmt: skip
+    styles += (
+        '<text:list-style style:name="B"><text:list-level-style-bullet text:level="1"/></text:list-style>'
+    )
+    body = (
+        items(p("one") + items(p("inner") + items(p("deep")), p("second")), p("two"), style="L")
+        + items(p("dot"), style="B")
+        + items(p("three"), style="L", more=' text:continue-numbering="true"')
+        + items(p("again"), style="L") + items(p("four"), p("five"), style="S") + items(p("plain"))
+    )  # fmt: skip
+    words = parse("a.fodt", flat("text", body, styles=styles)).text.split("\n")
+    assert [line for line in words if line] == [
+        "1. one", "a) inner", "1.a.1 deep", "b) second", "2. two", "dot", "3. three", "1. again", "iv. four",
+        "v. five", "plain",
+    ]  # fmt: skip
+
+
+def test_the_shapes_of_a_slide_are_read_as_they_are_seen() -> None:
+    def frame(x: str, y: str, words: str, name: str = "frame", more: str = "") -> str:
+        place = f'svg:x="{x}" svg:y="{y}" svg:width="5cm" svg:height="2cm"'
+        return f"<draw:{name} {place}{more}><draw:text-box>{p(words)}</draw:text-box></draw:{name}>"
+
+    turned = f'<draw:frame draw:transform="rotate (1.5) translate (1cm 140mm)">{p("turned")}</draw:frame>'
+    slide = (
+        frame("2cm", "10cm", "low left") + turned + frame("12cm", "5cm", "right")
+        + frame("2cm", "2in", "left")
+        + f"<draw:g>{frame('20cm', '50mm', 'grouped')}</draw:g>"
+        + frame("1cm", "1cm", "Title", more=' presentation:class="title"')
+    )  # fmt: skip
+    document = parse("a.odp", odf("presentation", f"<draw:page>{slide}</draw:page>"))
+    assert document.text.split("\n\n") == ["Title", "left", "right", "grouped", "low left", "turned"]

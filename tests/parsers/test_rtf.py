@@ -120,3 +120,8 @@ def test_damage_loses_no_more_than_its_place(data):
 def test_rtf_by_another_name_is_refused_with_the_cure():
     with pytest.raises(IngestError, match=r"an RTF file by another name: call it \.rtf"):
         parse("a.txt", rtf(b"Bread"))
+
+
+def test_a_note_counts_hidden_and_deleted_words():
+    document = parse("a.rtf", rtf(rb"Seen {\v not this} and {\deleted nor that one}\par"))
+    assert (document.text, document.notes) == ("Seen and", ("hidden or deleted words left out: 5",))
