@@ -35,7 +35,7 @@ from minisearch.cli.options import (
     wrong_usage,
 )
 from minisearch.cli.progress import Progress
-from minisearch.cli.terminal import Terminal, as_json_line, one_line, printable
+from minisearch.cli.terminal import Terminal, as_json_line, name_line, one_line, printable
 from minisearch.errors import IndexNotFound, IngestError, InputError, MinisearchError, short
 from minisearch.manifest import BACKENDS, DEFAULT_CHOICE, DTYPES, FileChoice
 from minisearch.paths import find_index, index_here
@@ -324,7 +324,7 @@ def by_reason(label: str, files: Iterable[Skipped | Note], *, is_verbose: bool) 
     """Files as a line for each reason or note, the most common first, with some of the paths."""
     by_text: dict[str, list[str]] = defaultdict(list)
     for one in files:
-        by_text[one.reason if hasattr(one, "reason") else one.text].append(one.path)
+        by_text[one.reason if hasattr(one, "reason") else one.text].append(name_line(one.path))
     lines = []
     for text, paths in sorted(by_text.items(), key=lambda pair: -len(pair[1])):
         listed = paths if is_verbose else paths[:LISTED_FILES]
@@ -380,7 +380,7 @@ def _preview_text(found: Preview, index: IndexChoice) -> str:
     lines += choice_lines(found.choices)
     for word, paths in (("add", found.added), ("update", found.updated), ("remove", found.removed)):
         listed = paths if index.is_verbose else paths[:LISTED_FILES]
-        lines += [one_line(f"{'' if number else word:<11}{path}") for number, path in enumerate(listed)]
+        lines += [f"{'' if number else word:<11}{name_line(path)}" for number, path in enumerate(listed)]
         if n_more := len(paths) - len(listed):
             lines.append(f"{'':<11}and {n_more:,} more (-v lists all)")
     lines += by_reason("skip", found.skipped, is_verbose=index.is_verbose)

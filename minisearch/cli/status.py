@@ -33,6 +33,7 @@ from minisearch.cli.terminal import (
     Terminal,
     as_json_line,
     fitting,
+    name_line,
     one_line,
     printable,
     size,
@@ -152,7 +153,9 @@ def chunks(index: IndexChoice, file: Path, full: bool, model: str | None, as_jso
 def _chunk_lines(cut: FileChunks, terminal: Terminal, *, full: bool) -> Iterator[str]:
     kind = ", ".join(dict.fromkeys(filter(None, (cut.format, cut.language))))
     n_chunks = count(len(cut.chunks), "chunk")
-    yield one_line(f"{cut.path}: {kind}; {n_chunks} of at most {cut.max_tokens} tokens of {cut.model}")
+    yield one_line(
+        f"{name_line(cut.path)}: {kind}; {n_chunks} of at most {cut.max_tokens} tokens of {cut.model}"
+    )
     if cut.title:
         yield one_line(f"title: {cut.title}")
     if cut.is_extract:
@@ -281,7 +284,7 @@ def why_not(index: IndexChoice, file: str, text: tuple[str, ...], as_json: bool,
 def _why_not_text(found: WhyNot, line: int | None, page: int | str | None) -> str:
     number = page if isinstance(page, int) else None
     place = found.path if line is None and number is None else place_name(found.path, line or 1, number)
-    lines = [one_line(f"{place}: {found.verdict}: {found.reason}")]
+    lines = [one_line(f"{name_line(place)}: {found.verdict}: {found.reason}")]
     if found.verdict != "found":
         rows = {"last result": found.last, "best passage": found.passage}
         lines += [_scores(name, result) for name, result in rows.items() if result is not None]

@@ -232,11 +232,12 @@ def _facts(trained: Trained) -> dict[str, str]:
     settings = trained.settings
     assert settings is not None, "`train` sets them"
     n = max(1, min(SHOWN_STEPS, trained.steps // 10))
-    losses = [
-        f"{name} {mean(values[:n]):.3f} to {mean(values[-n:]):.3f}" for name, values in trained.losses.items()
-    ]
+    ends = {name: (mean(values[:n]), mean(values[-n:])) for name, values in trained.losses.items()}
+    losses = [f"{name} {first:.3f} to {last:.3f}" for name, (first, last) in ends.items()]
     label = "losses at the first and the last step"
-    if n > 1:
+    if trained.steps == 1:
+        label, losses = "losses", [f"{name} {first:.3f}" for name, (first, _) in ends.items()]
+    elif n > 1:
         label = f"losses, the means of the first and of the last {n} steps"
     of_main = [
         f"{value:.3f} after {count(step, 'step')}"
