@@ -335,7 +335,8 @@ class SearchResult:
     def full_heading(self) -> str:
         """The title of the document and the headings above the passage, the same way in every format.
 
-        ``heading`` begins with the title in those formats where the title is a heading.
+        ``heading`` begins with the title in those formats where the title is a heading.  A title that only
+        repeats the name of the file is left out.
         """
         return full_heading(self.title, self.heading, self.path)
 

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 from unicodedata import category, east_asian_width
 
 import click
@@ -309,10 +309,13 @@ def size(n_bytes: float) -> str:
 
 
 def table_lines(cells: Sequence[Sequence[str]], *, least: int = 0) -> Iterator[str]:
-    """Rows of cells as lines: the first column to the left, the others, ``least`` wide, to the right."""
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    """Rows of cells as lines: the first column to the left, the others, ``least`` wide, to the right.
+
+    A row may lack its last cells.
+    """
+    widths = [max(map(len, column)) for column in zip_longest(*cells, fillvalue="")]
     for row in cells:
-        others = (f"{cell:>{max(least, n)}}" for cell, n in zip(row[1:], widths[1:], strict=True))
+        others = (f"{cell:>{max(least, n)}}" for cell, n in zip(row[1:], widths[1:], strict=False))
         yield "  ".join([f"{row[0]:<{widths[0]}}", *others]).rstrip()
 
 

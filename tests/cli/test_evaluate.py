@@ -208,6 +208,8 @@ def test_a_saved_run_measures_as_it_did(folder: Path) -> None:
 
 def test_a_run_file_is_listed_after_the_modes(folder: Path) -> None:
     Path("bad.run").write_text("".join(f"q{i} Q0 {WORDS[i - 1]} 1 1.0 bad\n" for i in range(8)))
+    *_, of_run, _, _, _ = run(folder, "--mode", "lexical", "--run", "bad.run").stdout.splitlines()
+    assert of_run.split()[0] == "bad.run" and len(of_run.split()) == 5, "a run file has no latency"
     lexical, bad = json_of(folder, "--mode", "lexical", "--run", "bad.run")["settings"]
     assert (lexical["name"], bad["name"]) == ("lexical", "bad.run")
     assert bad["against_first"]["nDCG@10"]["difference"] == -1.0
