@@ -156,12 +156,10 @@ class _Page(DocumentBuilder):
         return end
 
     def _meta(self, start: int, end: int) -> None:
-        """Add ``<meta name=... content=...>`` as a field; keywords are a list, separated by commas."""
+        """Add ``<meta name=... content=...>`` as a field."""
         attributes = attributes_of(self.html[start:end])
         name, content = (_unescaped(attributes.get(one, "")) for one in ("name", "content"))
-        if name.strip().lower() == "keywords":
-            self.fields.add_all(name, filter(None, map(str.strip, content.split(","))))
-        elif content:
+        if content:
             self.fields.add(name, content)
 
     def _alternative(self, start: int, end: int) -> None:

@@ -9,7 +9,7 @@ a search are left to `pipeline`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -27,6 +27,7 @@ from minisearch.paths import (
     StoredNames,
     check_model_folder,
     is_from_memory,
+    may_open,
     memory_key,
     real_path,
     trusted_paths,
@@ -39,9 +40,9 @@ from minisearch.search.query import checked_query, is_number, literal_query, par
 from minisearch.search.rerank import Rerankers
 from minisearch.search.words import corrected
 from minisearch.stores import open_store
-from minisearch.stores.base import Snapshot, Store, StoredChunk
+from minisearch.stores.base import Snapshot, Store, StoredChunk, StoredDocument
 from minisearch.text import storable, visible
-from minisearch.threads import N_AT_ONCE, Pool
+from minisearch.threads import N_AT_ONCE, Pool, is_alive
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class Searcher:
         """Whether the file of a document is as it was indexed; None if that cannot be said."""
 
         def compare(store: Store) -> FileState | None:
-            trusted = trusted_paths(Manifest.read(store, self.location.folder).trusted, self.location)
+            trusted = self._trusted(store)
             with store.snapshot() as snapshot:
                 key, chunks = self._chunks_of(snapshot, path)
                 (stamp,) = snapshot.stamps([chunks[0].document_id]).values()
@@ -248,10 +249,18 @@ class Searcher:
         """The names under which documents are stored, by `SearchResult.doc_id`; unknown ids are left out."""
         return self._current(lambda store: store.paths(list(doc_ids)))
 
-    def languages(self) -> list[str]:
-        """`MiniSearch.languages`."""
-        documents = self._current(lambda store: store.documents()).values()
-        return sorted({one.language.casefold() for one in documents if one.language})
+    def documents(self) -> Mapping[str, StoredDocument]:
+        """Every document by the name under which it is stored."""
+        return self._current(lambda store: store.documents())
+
+    def openable(self, key: str) -> str | None:
+        """The absolute path of a document's file; None from memory, or if the index may not open it."""
+        path = self.location.absolute(key)
+        is_trusted = not is_from_memory(key) and may_open(path, self._current(self._trusted))
+        return path if is_trusted else None
+
+    def _trusted(self, store: Store) -> frozenset[str]:
+        return trusted_paths(Manifest.read(store, self.location.folder).trusted, self.location)
 
     def last_run(self) -> RunRecord | None:
         """The last indexing run; "interrupted" if its process has ended before it."""
@@ -261,7 +270,7 @@ class Searcher:
         run = snapshot.journal.last_run()
         if run is None:
             return None
-        is_dead = run.outcome == "running" and not _is_alive(run.pid)
+        is_dead = run.outcome == "running" and not is_alive(run.pid)
         roots = tuple(self.location.shown(root) for root in run.roots)
         return replace(run, outcome="interrupted" if is_dead else run.outcome, roots=roots)
 
@@ -438,13 +447,3 @@ def _unit(vector: FloatArray) -> FloatArray:
     if length < 1e-6:
         raise InputError("the concepts of the query cancel each other out: nothing is left to look for")
     return np.asarray(vector / length, np.float32)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
