@@ -1,6 +1,6 @@
 // The document beside the results: its passages with the evidence marked, or a page of a PDF as a picture.
 
-import { h, withMark, prose, codeLines, plainText, Writer } from "./render.js";
+import { h, withMark, prose, codeLines, plainBlocks, Writer } from "./render.js";
 import { CODE, STATES, evidenceOf, shortened } from "./results.js";
 
 const PROSE = new Set(["markdown", "rst", "notebook"]);
@@ -89,7 +89,7 @@ export class PreviewPane {
       last = run.page;
       if (isCode) root.append(...codeLines(run.text, run.line, document_.language, writer));
       else if (PROSE.has(document_.format)) root.append(...prose(run.text, document_.format, writer));
-      else for (const one of run.text.split(/\n\s*\n/)) { const p = h("p"); writer.text(p, one); root.append(p); }
+      else root.append(...plainBlocks(run.text, writer));
     }
     if (document_.n_after) root.append(h("p", { className: "cut" }, `${document_.n_after.toLocaleString("en")} passages below`));
     body.replaceChildren(root);

@@ -61,7 +61,7 @@ const DIRECTIVE = /^(\s*)\.\. ([\w:+-]+)::\s*(.*)$/, TABLE_RULE = /^\s*\|?\s*:?-
 const bare = (line) => line.replace(SIGNS, "");
 const signsOf = (line) => (line.match(SIGNS) || []).join("");
 
-/** Prose in a markup language; `writer` carries a mark from one part to the next. */
+/** Prose in Markdown or reStructuredText; `writer` carries a mark from one part to the next. */
 export function prose(text, format, writer = new Writer()) {
   const root = h("div");
   const lines = text.split(/\r?\n/);
@@ -105,6 +105,9 @@ export function prose(text, format, writer = new Writer()) {
       n = end;
     } else if (!isRst && plain.includes("|") && TABLE_RULE.test(next) && next.includes("-")) {
       n = table(root, lines, n, inline);
+    } else if ((found = rowsAt(lines, n))) {
+      rowTable(root, found, inline);
+      n = found.end;
     } else if ((found = ITEM.exec(plain))) {
       n = list(root, lines, n, inline);
     } else if (!isRst && /^\s*>/.test(plain)) {
@@ -205,6 +208,60 @@ function table(root, lines, n, inline) {
   for (n += 2; n < lines.length && bare(lines[n]).includes("|"); n++) body.append(row(lines[n], "td"));
   root.append(h("div", { className: "table", tabindex: "0" }, h("table", {}, head, body)));
   return n;
+}
+
+// --- rows of tables: each names its columns, as "name: bread; price: 3" ------------------------------------
+
+const CELL = /^([\uE000\uE001]*)([^:;]{1,60}): (.*)$/s;
+
+/** The cells of a row by column; null for any other line. */
+function cellsOf(line) {
+  const cells = new Map();
+  let last = null;
+  for (const piece of line.trim().split("; ")) {
+    const found = CELL.exec(piece), name = found && bare(found[2]);
+    if (found && !cells.has(name)) { cells.set(name, found[1] + signsOf(found[2]) + found[3]); last = name; }
+    else if (last) cells.set(last, `${cells.get(last)}; ${piece}`);
+    else return null;
+  }
+  return cells.size > 1 ? cells : null;
+}
+
+/** The rows that begin at line n, if there are at least two, or one below the names of its columns. */
+function rowsAt(lines, n) {
+  const start = n, names = bare(lines[n]).trim();
+  let cells = cellsOf(lines[n]);
+  const hasHead = !cells && names.includes("; ") && n + 1 < lines.length;
+  if (hasHead) cells = cellsOf(lines[++n]);
+  if (!cells || (hasHead && [...cells.keys()].some((name) => !names.split("; ").includes(name)))) return null;
+  const first = [...cells.keys()][0], rows = [];
+  for (; n < lines.length && (cells = cellsOf(lines[n])) && (cells.has(first) || hasHead); n++) rows.push(cells);
+  if (rows.length < (hasHead ? 1 : 2)) return null;
+  const columns = hasHead ? names.split("; ") : [...new Set(rows.flatMap((row) => [...row.keys()]))];
+  return columns.length > 40 ? null : { rows, columns, end: n, signs: hasHead ? signsOf(lines[start]) : "" };
+}
+
+function rowTable(root, { rows, columns, signs }, inline) {
+  const cell = (value) => { const one = h("td"); inline(one, value ?? ""); return one; };
+  inline(root, signs);
+  root.append(h("div", { className: "table", tabindex: "0" }, h("table", {},
+    h("thead", {}, h("tr", {}, columns.map((name) => h("th", {}, name)))),
+    h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((name) => cell(row.get(name)))))))));
+}
+
+/** A text without markup: its paragraphs and rows. */
+export function plainBlocks(text, writer) {
+  const root = h("div"), lines = text.split("\n");
+  const inline = (parent, value) => writer.text(parent, value);
+  let rest = [];
+  const finish = () => { if (bare(rest.join("")).trim()) { const p = h("p"); writer.text(p, rest.join("\n")); root.append(p); } else writer.text(root, signsOf(rest.join(""))); rest = []; };
+  for (let n = 0; n < lines.length;) {
+    const found = bare(lines[n]).trim() && rowsAt(lines, n);
+    if (found || !bare(lines[n]).trim()) { if (!found) rest.push(signsOf(lines[n])); finish(); }
+    if (found) { rowTable(root, found, inline); n = found.end; } else rest.push(bare(lines[n]).trim() ? lines[n] : ""), n++;
+  }
+  finish();
+  return [...root.childNodes];
 }
 
 // Code, strong, emphasis, images, links, wiki links, addresses.

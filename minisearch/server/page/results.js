@@ -1,6 +1,6 @@
 // The list of results, its notices, and the start page.
 
-import { h, unitsOf, withMark, plainText, prose } from "./render.js";
+import { h, unitsOf, withMark, plainText, plainBlocks, prose, Writer } from "./render.js";
 
 const CODE = new Set(["code", "json", "jsonl"]);
 const STATES = { changed: "changed since it was indexed", deleted: "no longer exists" };
@@ -39,7 +39,7 @@ function excerpt(result) {
     const isRepeated = /^H[3-5]$/.test(shown[0]?.nodeName) && result.heading.endsWith(shown[0].textContent) && !shown[0].querySelector("mark");
     return h("div", { className: "excerpt" }, isRepeated ? shown.slice(1) : shown);
   }
-  return plainText((from ? "… " : "") + text.trim().replace(/[ \t]*\n\s*(?![-*+•\d|\s])/g, " "), "excerpt");
+  return h("div", { className: "excerpt" }, plainBlocks(text, new Writer()));
 }
 
 const percent = (share) => `${Math.round(share * 100)}%`;
