@@ -70,9 +70,9 @@ def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
     \b
       curl -s localhost:8642/v1/search --json '{"query": "how do I retry a failed task"}'
 
-    /openapi.json describes it. Only browsers and programs on this machine can ask, those of other accounts too, unless
-    --host is another address. With a token, which another address needs, each request must have it, as
-    "Authorization: Bearer TOKEN".
+    /openapi.json describes it. Only browsers and programs on this machine can ask, those of other accounts
+    too, unless --host is another address. With a token, which another address needs, each request must have
+    it, as "Authorization: Bearer TOKEN".
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     if host not in _from_server("guard", "LOOPBACK", extra="server") and not token:
         raise InputError(
