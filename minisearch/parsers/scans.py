@@ -54,22 +54,22 @@ def texts_of_scans(data: bytes, pages: Sequence[int], sandbox: Sandbox) -> Itera
     while wanted := pages[n_read : n_read + n_at_once]:
         request = json.dumps({"pages": wanted}).encode() + b"\n" + data
         try:
-            pictures = sandbox.extract("scans", "PDF", request)["pictures"][: len(wanted)] or [None]
+            pictures = sandbox.extract("scans", "PDF", request)["pictures"][: len(wanted)] or [{}]
         except (IngestError, LookupError, TypeError):
             if n_at_once > 1:  # one page is too much: draw the others without it
                 n_at_once = 1
                 continue
-            pictures = [None]
+            pictures = [{}]
         n_read += len(pictures)
         yield from map(_words_of, pictures)
 
 
-def _words_of(drawn: dict[str, Any] | None) -> str:
+def _words_of(drawn: dict[str, Any]) -> str:
     import pytesseract  # an extra
     from PIL import Image
 
     try:
-        packed = base64.b64decode((drawn or {})["pixels"])
+        packed = base64.b64decode(drawn["pixels"])
         pixels = zlib.decompressobj().decompress(packed, 2 * MAX_PIXELS)
         picture = Image.frombytes("L", (drawn["width"], drawn["height"]), pixels)
         config = f"--dpi {DPI}"
@@ -108,14 +108,14 @@ def extract(request: bytes) -> dict[str, Any]:
 
     header, _, data = request.partition(b"\n")
     document = pypdfium2.PdfDocument(data[max(data.find(b"%PDF-", 0, 1024), 0) :])
-    pictures: list[dict[str, Any] | None] = []
+    pictures: list[dict[str, Any]] = []
     n_bytes = 0
     for number in json.loads(header)["pages"]:
         try:
             with closing(document[number]) as page:
                 pictures.append(picture := _drawn(page))
         except pypdfium2.PdfiumError:
-            pictures.append(None)
+            pictures.append({})
             continue
         n_bytes += len(picture["pixels"])
         if n_bytes > MAX_BYTES:
