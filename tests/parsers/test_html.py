@@ -2,6 +2,7 @@
 
 import html.parser
 import random
+import time
 
 import numpy as np
 import pytest
@@ -83,6 +84,34 @@ def test_a_picture_in_html_says_what_its_author_wrote_of_it():
 def test_what_a_browser_draws_apart_is_not_one_word(html, text):
     document = page(html)
     assert document.text.split() == text.split()
+
+
+@pytest.mark.parametrize(("html", "text", "headings"), [
+    ("<nav><a href=/>Home</a><a href=/a/>Oven</a></nav><h1>Rye</h1>Dark.",
+     "Home\nOven\n\nRye\n\nDark.", [(2, "N"), (1, "Rye")]),
+    ("<h1>Rye</h1>Dark.<div role=navigation><span><a>A</a></span> <span><a>B</a></span></div>And sour.",
+     "Rye\n\nDark.\nA\nB\nAnd sour.", [(1, "Rye"), (2, "N"), (2, "")]),
+    ("<h1>Rye</h1><h2>Bake</h2>Hot.<aside><h3>More</h3><p><a>Oven</a><p><a>Stone</a></aside>"
+     "<footer><ul><li><a>Imprint</a><li><a>Terms</a></ul></footer>",
+     "Rye\n\nBake\n\nHot.\n\nMore\n\nOven\n\nStone\n\nImprint\nTerms",
+     [(1, "Rye"), (2, "Bake"), (3, "N"), (3, "N"), (3, "")]),
+    # No lists of links: prose with links, a title with its author, a list in the content, one link.
+    ("<aside>Rye is <a>dark</a> and sour, says Ada.</aside>x", "Rye is dark and sour, says Ada.\n\nx", []),
+    ("<header><h2><a>Rye</a></h2><a>Ada</a></header>x", "Rye\n\nAda\n\nx", [(2, "Rye")]),
+    ("<main><ul><li><a>Rye</a><li><a>Oats</a></ul></main>", "Rye\nOats", []),
+    ("<nav><a>Home</a></nav>x", "Home\n\nx", []),
+])  # fmt: skip
+def test_lists_of_links_around_the_content_are_sections_of_their_own(html, text, headings):
+    document = page(html)
+    assert document.text == text
+    found = [(one.level, one.title.replace("Navigation links", "N")) for one in document.headings]
+    assert found == headings
+
+
+def test_nested_lists_of_links_take_linear_time():
+    start = time.process_time()
+    page("<nav><h2>a</h2><a href=/>b</a>" * 20_000 + "<a>c</a>" * 20_000)
+    assert time.process_time() - start < 8
 
 
 class VisibleWords(html.parser.HTMLParser):
