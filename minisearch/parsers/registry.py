@@ -146,7 +146,7 @@ ADVICE = {
     ".one": "OneNote section: export it as .docx or .pdf",
     ".pub .vsd .vsdx .wpd .wps .djvu": "not a format that is read: export it as .pdf",
     ".mobi .azw .azw3": "Kindle book: convert it to .epub",
-    ".bmp .gif .heic .jpeg .jpg .png .tif .tiff .webp": "image: to read its words, save it as .pdf, with --ocr",
+    ".gif .heic .jpeg .jpg .png .tif .tiff .webp": "image: to read its words, save it as .pdf for --ocr",
     ".aac .flac .m4a .mp3 .ogg .opus .wav .wma": "sound: only a transcript as text can be indexed",
     ".avi .mkv .mov .mp4 .webm .wmv": "video: only a transcript as text can be indexed",
 }

@@ -240,7 +240,7 @@ def test_archives_and_documents_that_are_not_read_say_what_to_do() -> None:
         ("a.doc", b"{\\rtf1 x}", "an RTF file by another name"),
         ("a.one", b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\0", r"^OneNote section: export it as \.docx or \.pdf$"),
         ("a.mobi", b"Book\0\0\0", r"^Kindle book: convert it to \.epub$"),
-        ("a.png", b"\x89PNG\r\n\x1a\n", r"^image: to read its words, save it as \.pdf, with --ocr$"),
+        ("a.png", b"\x89PNG\r\n\x1a\n", r"^image: to read its words, save it as \.pdf for --ocr$"),
         ("a.webp", b"RIFF\0\0\0\0WEBP", "^image: "),
         ("a.mp3", b"ID3\3\0\0", "^sound: only a transcript as text can be indexed$"),
         ("a.mp4", b"\0\0\0\x18ftypmp42", "^video: "),
