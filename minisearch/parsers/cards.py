@@ -58,7 +58,9 @@ def read_cards(source: Source) -> Document:
     """Each event, task or card as a section; a text that has none is read as plain text."""
     text = source.text
     is_old = OLD.search(text) is not None  # the space of a fold belongs to the text
-    folds = ((fold.start(), fold.end() - is_old) for fold in FOLD.finditer(text))
+    # A "=" in quoted-printable continues the line by itself.
+    found = (one for one in FOLD.finditer(text) if not (is_old and text[one.start() - 1] == "="))
+    folds = ((fold.start(), fold.end() - is_old) for fold in found)
     unfolded = AnchoredText(text, Anchors((0,), (0,))).without(folds)
     cards = _Cards(Source("", unfolded.text, Origin(unfolded.text), source.notes), "cards")
     cards.read()
