@@ -63,7 +63,7 @@ def origin_of(data: bytes, format_: str = "text") -> tuple[Origin, tuple[str, ..
             return origin, ()
     declared = ""
     # In HTML, "utf-16" in a declaration that can be read as ASCII means UTF-8.
-    usual = ("utf-8", "utf-16") if format_ == "html" else ("utf-8",)
+    usual = ("utf-8", "utf-16-le", "utf-16-be") if format_ == "html" else ("utf-8",)
     if labels and format_ != "email" and n_high and charset_of(labels[0]) not in usual:
         is_known = charset_of(labels[0]) is not None
         declared = f"declared as {labels[0]}, {'but is not' if is_known else 'an unknown encoding'}; "
