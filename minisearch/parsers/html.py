@@ -59,7 +59,7 @@ ENDS_PARAGRAPH = {*PARAGRAPHS.split(), *CELLS, "dd", "div", "dt", "figcaption", 
 GAP_AROUND = {
     **dict.fromkeys(PARAGRAPHS.split(), "\n\n"),
     **dict.fromkeys(LINES.split(), "\n"),
-    **dict.fromkeys((*CELLS, *APART.split()), " "),
+    **dict.fromkeys((*CELLS, *APART.split(), "annotation", "desc", "text"), " "),
 }
 # Open elements without end tags that the start of another ends; a block also ends a paragraph.
 ENDED_BY = {"li": {"li"}, "tr": {"tr", "td", "th"}, "option": {"option"}}
@@ -161,7 +161,7 @@ class _Page(DocumentBuilder):
         end = end_tag.start() if end_tag else len(self.html)
         if name == "style" and "media" not in self.html[tag:start].lower():
             self.elements.styles.add(self.html[start:end])
-        if name == "title" and not self.title:
+        if name == "title" and not (self.title or self.elements.places["svg"]):
             self.title = " ".join(_unescaped(self.html[start:end]).split())[:MAX_TITLE]
         return end
 

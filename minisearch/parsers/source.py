@@ -264,7 +264,7 @@ def read_text(source: Source) -> Document:
 # Escape sequences of terminals: colours and the cursor, titles of windows, character sets; and what a letter
 # of a manual page is printed over: itself if it is bold, a line.
 TERMINAL_CODE = re.compile(
-    r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"
+    r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,9}[@-~]|\x1b(?:\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"
     r"|[#%()*+][0-9A-Z]|[78=>@-Z\\^_c])|(?:_|\+(?=\x08o)|([^\s\x08])(?=\x08\1))\x08(?=\S)"
 )
 
