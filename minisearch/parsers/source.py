@@ -271,7 +271,8 @@ TERMINAL_CODE = re.compile(
 
 def without_terminal_codes(document: Document) -> Document:
     """The document without the codes that colour text and move the cursor on a terminal."""
-    codes = [(*code.span(), "") for code in TERMINAL_CODE.finditer(document.text)]
+    has_codes = "\x1b" in document.text or "\b" in document.text  # the pattern alone is slow
+    codes = [(*code.span(), "") for code in TERMINAL_CODE.finditer(document.text)] if has_codes else []
     if not codes:
         return document
     document = edited(document, codes)
