@@ -130,6 +130,13 @@ def test_keywords_properties_and_tags_of_org_are_fields_and_find_the_document():
     )  # fmt: skip
 
 
+def test_keywords_of_org_are_fields_wherever_they_stand_and_attributes_of_asciidoc_in_any_case():
+    document = parse("a.org", b"* Rye\n#+title: Bread\n#+caption: Loaf\nText\n")
+    assert (document.fields, document.text) == ({"title": ("Bread",)}, "Rye\nLoaf\nText\n")
+    document = parse("a.adoc", b"= Rye\n:Region: Ulm\n\nText\n")
+    assert (document.fields, document.text) == ({"region": ("Ulm",)}, "Rye\n\nText\n")
+
+
 @pytest.mark.parametrize(
     ("header", "fields"),
     [
