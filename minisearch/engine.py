@@ -353,7 +353,7 @@ class MiniSearch:
 
     def languages(self) -> list[str]:
         """The languages of all documents, for filters: lower case, sorted."""
-        return self.searcher.languages()
+        return sorted({one.language.casefold() for one in self.searcher.documents().values() if one.language})
 
     def verify(self, n: int = 20, *, seed: int = 0) -> Verification:
         """Check the whole database, and n documents by reading and embedding them again.

@@ -234,14 +234,19 @@ def joined(chunks: Sequence[StoredChunk], path: str) -> Passage:
     text = first.text[end_of_fields(first.text) :]
     line = first.line + first.text[: len(first.text) - len(text.lstrip())].count("\n")
     for above, below in pairwise(chunks):
-        n_shared = _overlap(above, below)
-        n_lines = below.line - above.end_line
-        if n_lines and format_of(path).line:  # a blank line is between paragraphs
-            n_lines = 2
-        text += "" if n_shared else "\n" * min(2, n_lines) or " "
-        text += below.text[n_shared:]
+        gap, n_shared = continued(above, below)
+        text += gap + below.text[n_shared:]
     heading = full_heading(first.title, first.heading, path)
     return Passage(text.strip(), path, line, last.end_line, first.title, heading, first.page)
+
+
+def continued(above: StoredChunk, below: StoredChunk) -> tuple[str, int]:
+    """What stands between two neighbouring chunks, and how many characters the second repeats of it."""
+    n_shared = _overlap(above, below)
+    n_lines = below.line - above.end_line
+    if n_lines and format_of(above.path).line:  # a blank line is between paragraphs
+        n_lines = 2
+    return "" if n_shared else "\n" * max(0, min(2, n_lines)) or " ", n_shared
 
 
 def _overlap(above: StoredChunk, below: StoredChunk) -> int:

@@ -279,6 +279,8 @@ def _is_ordinal(number: str, before: str) -> bool:
     return not is_long and (named is None or named[0] not in _NUMBERED)
 
 
+NAVIGATION = "Navigation links"  # the heading of what stands around the content of a page
+
 # --- front matter ------------------------------------------------------------------------------------------
 
 _LINE_BREAK = r"(?:\r\n|\r(?!\n)|\n)"  # only one way to match each, so the time stays linear

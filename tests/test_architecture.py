@@ -27,7 +27,7 @@ WORDS = {
     "threads",
 }
 SKILLS = {"files", "parsers", "chunking", "minilm", "vectors", "stores"}
-VERBS = {"search", "indexing", "maintenance", "evaluation"}
+VERBS = {"search", "indexing", "maintenance", "evaluation", "analysis"}
 BELOW = WORDS | SKILLS - {"vectors"}  # which only the local store uses
 
 # A room may import itself, and these.
@@ -40,12 +40,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "indexing": BELOW | {"search"},
     "maintenance": BELOW | {"indexing"},
     "rag": WORDS | {"search", "stores"},
+    "analysis": BELOW | {"search", "rag"},
     "engine": BELOW | VERBS | {"rag"},
     "evaluation": BELOW | VERBS | {"engine"},
     "training": WORDS | {"minilm", "evaluation"},
     # Of the skills only names to list, such as those of checkpoints.
     "cli": WORDS | VERBS | {"engine", "rag", "files", "minilm", "server", "training"},
-    "server": WORDS | {"engine", "rag", "__version__"},
+    "server": WORDS | {"engine", "rag", "analysis", "__version__"},
     "integrations": WORDS | {"engine"},
     "__main__": {"cli"},
     "__init__": {"engine", "minilm"} | WORDS,
@@ -118,7 +119,7 @@ def test_the_table_names_every_room() -> None:
 
 
 # Guards against growth; a larger number needs a reason in the message of the commit that raises it.
-MAX_TOP_LEVEL = 28
+MAX_TOP_LEVEL = 29
 MAX_MODULES = {"parsers": 30}  # one module a format
 MAX_MODULES_ELSEWHERE = 14
 MAX_LINES = 450

@@ -79,10 +79,10 @@ def _lines(flat: str, regions: Iterable[Block]) -> Iterator[tuple[int, int, int,
 # A header is a block with the rule below it, and another one with the first row: alone it says little.
 
 # Drawn with + - | around the cells; with a rule below the header; with borders above and below.
-DRAWN = re.compile(r"(?:^[ \t]*(?:\+[-=]+\+|\|)[^\n]*(?:\n|\Z))+", re.MULTILINE)
+DRAWN = re.compile(r"(?:^[ \t>]*(?:\+[-=]+\+|\|)[^\n]*(?:\n|\Z))+", re.MULTILINE)
 # An edge through all columns, so between rows; where a cell spans rows, its words stand in the line.
 EDGE = re.compile(r"^[ \t]*\+(?:[-=]+\+)+[ \t]*$", re.MULTILINE)
-RULE = re.compile(r"^[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*(?:\|[ \t]*)?$", re.MULTILINE)
+RULE = re.compile(r"^[ \t>]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*(?:\|[ \t]*)?$", re.MULTILINE)
 ROWS = re.compile(r"(?:\n[^\n|]*\|[^\n]*)*")
 BORDER = re.compile(r"^[ \t]*=+(?:[ \t]+=+)+[ \t]*$", re.MULTILINE)
 BLANK_BELOW = re.compile(r"\n[ \t]*(?:\n|\Z)|\Z")
@@ -210,8 +210,8 @@ def _simple(flat: str, borders: Sequence[re.Match[str]]) -> DrawnTable:
 
 BAR = re.compile(r"(?<!\\)\|")
 MARKS = re.compile(r"[*`]+")  # of emphasis and code in a name
-NO_WORDS = re.compile(r"[-=+|:\s]*")  # a rule, or an edge
-INDENTATION = re.compile("[ \t]*")
+NO_WORDS = re.compile(r"[-=+|:>\s]*")  # a rule, or an edge
+INDENTATION = re.compile("[ \t>]*")  # in Markdown perhaps that of a quotation
 WORDS = re.compile(r"\S(?:[^\n]*\S)?")
 
 
@@ -286,7 +286,7 @@ def _edges(flat: str, first: int, last: int, table: DrawnTable) -> list[tuple[in
     bars = [bar.start() for bar in BAR.finditer(flat, first, last)]
     end = last - (flat[last - 1] == "|")
     if not table.edges or ("|" in table.mark and len(bars) == len(table.edges)):  # wide letters shift bars
-        begin = [] if flat[first:last].lstrip().startswith("|") else [first - 1]
+        begin = [] if flat[first:last].lstrip(" \t>").startswith("|") else [first - 1]
         return list(enumerate([*begin, *bars, *([last] if end == last else [])]))
     places = [first + offset for offset in table.edges]
     inner = [(i, min(place, last)) for i, place in enumerate(places[1:-1], start=1)]

@@ -56,7 +56,7 @@ FENCED_CALLOUT = re.compile(
     r"^[ \t>]*(?P<mark>:{3,}[ \t]*(?P<class>\{\.)?\{?(?P<kind>[A-Za-z][\w-]*)?(?P<rest>[^\n]*))$",
     re.MULTILINE,
 )
-PICTURE_SIZE = re.compile(r"\d+(?:x\d+)?")
+PICTURE_SIZE = re.compile(r"(?:^|\|)\d+(?:x\d+)?$")
 # Code; or what begins or ends a comment of HTML or Obsidian.
 COMMENT_EDGE = re.compile(
     r"`[^`\n]+`|(?P<begin><!--)|(?P<end>-->)|(?P<begins>(?<![\w%])(?=%%(?!%)))?%%(?P<ends>(?![\w%]))?"
@@ -71,7 +71,7 @@ def read_markdown(source: Source) -> Document:
     if front := front_matter(flat):
         front_end = front.end()
         fields, note = _front_fields(front)
-        if fields.found() and not note and not fields.notes() and flat[front_end:].strip():
+        if fields.are_whole and not note and flat[front_end:].strip():
             edits.append((0, front_end, ""))
     regions = _closed_regions(flat)
     code = [one for one in regions if not flat[slice(*one)].lstrip().startswith("<!--")]
@@ -91,6 +91,8 @@ def read_markdown(source: Source) -> Document:
         blocks=blocks(flat, tables, regions, is_lazy=True),
     )
     left_out = ((start, end, "") for start, end in comments)
+    if n_notes := sum(flat.startswith("%%", start) for start, _ in comments):
+        document = replace(document, notes=(*document.notes, f"comments left out (%%): {n_notes:,}"))
     for edit in sorted([*row_edits(flat, tables), *_links(visible), *_callouts(visible), *left_out]):
         if not edits or edit[0] >= edits[-1][1]:
             edits.append(edit)
@@ -110,19 +112,22 @@ def _comments(visible: str) -> Iterator[Block]:
 
 
 def _links(visible: str) -> Iterator[Edit]:
-    """Edits that make "words (page)" of ``[[page|words]]``, and "page" of ``[[page]]`` and a picture's size.
+    """Edits that make "words (page)" of ``[[page|words]]``, and "page > part" of ``[[page#part]]``.
 
-    The page is named without its folders, and only where the words do not say it.
+    Beside words the page is named without its folders, and only where they do not say it.
     """
     for link in LINK.finditer(visible):
         if not link["page"]:  # it is code
             continue
-        words = link["words"] if not PICTURE_SIZE.fullmatch(link["words"] or "0") else ""
-        first, last = link.span("words" if words else "page")
-        target = link["page"].rpartition("/")[2].partition("#^")[0].removesuffix(".md").strip("#")
+        words = PICTURE_SIZE.sub("", link["words"] or "")
+        page = link["page"].partition("#^")[0]
+        first, shown = link.start("words" if words else "page"), words or page
+        target = page.rpartition("/")[2].removesuffix(".md").strip("#")
         is_said = not words or target.casefold() in words.casefold()
         yield link.start(), first, ""
-        yield last, link.end(), "" if is_said else f" ({target.replace('#', ' > ')})"
+        for mark in re.finditer("#+", "" if words else page):
+            yield first + mark.start(), first + mark.end(), " > " * (mark.start() > 0)
+        yield first + len(shown), link.end(), "" if is_said else f" ({target.replace('#', ' > ')})"
 
 
 def _callouts(visible: str) -> Iterator[Edit]:
@@ -246,16 +251,16 @@ def _add_tree(loader: yaml.SafeLoader, fields: Fields, root: yaml.Node) -> None:
     """Add the values of a tree; a bounded number of them, for an alias may lead back to a node above."""
     n_nodes = 0
 
-    def add(node: yaml.Node, name: str) -> None:
+    def add(node: yaml.Node, name: str, *, is_item: bool = False) -> None:
         nonlocal n_nodes
         n_nodes += 1
         if n_nodes > MAX_NODES or len(name) > MAX_NAME:
             fields.leave_out()
         elif node.id == "scalar":
-            _add_scalar(loader, fields, node, name)
+            _add_scalar(loader, fields, node, name, is_item=is_item)
         elif node.id == "sequence":
             for item in node.value:
-                add(item, name)
+                add(item, name, is_item=True)
         else:
             for key, value in node.value:
                 if key.id == "scalar" and key.value != "<<":
@@ -266,17 +271,19 @@ def _add_tree(loader: yaml.SafeLoader, fields: Fields, root: yaml.Node) -> None:
     add(root, "")
 
 
-def _add_scalar(loader: yaml.SafeLoader, fields: Fields, node: yaml.ScalarNode, name: str) -> None:
+def _add_scalar(
+    loader: yaml.SafeLoader, fields: Fields, node: yaml.ScalarNode, name: str, *, is_item: bool
+) -> None:
     is_plain = node.style is None
     implied = loader.resolve(type(node), node.value, (is_plain, not is_plain))
     is_time = ":" in node.value and implied.endswith((":int", ":float"))
     if node.tag == "tag:yaml.org,2002:str" or is_time:
-        fields.add(name, node.value)  # 12:30 is a time, though in YAML 1.1 it is the number 750
+        fields.add(name, node.value, is_item=is_item)  # 12:30 is a time, though 750 in YAML 1.1
     elif node.tag != implied:
         fields.leave_out()
     else:
         try:
-            fields.add(name, loader.construct_object(node))
+            fields.add(name, loader.construct_object(node), written=node.value, is_item=is_item)
         except (ValueError, OverflowError):  # 2024-02-30, or 5,000 digits
             fields.add(name, node.value)
 
@@ -293,12 +300,12 @@ def _toml_table(text: str) -> dict[str, Any]:
     raise ValueError("read: TOML takes Python 3.11")
 
 
-def _add_toml(fields: Fields, value: object, name: str) -> None:
+def _add_toml(fields: Fields, value: object, name: str, *, is_item: bool = False) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             _add_toml(fields, inner, f"{name}.{key}" if name else key)
     elif isinstance(value, list):
         for item in value:
-            _add_toml(fields, item, name)
+            _add_toml(fields, item, name, is_item=True)
     else:
-        fields.add(name, value)
+        fields.add(name, value, is_item=is_item)

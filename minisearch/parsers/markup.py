@@ -45,7 +45,8 @@ ASCIIDOC = _Language(
     markup=_pattern(
         r"^={1,6}[ \t]+(?=\S)",
         r"footnote:[^\s\[]{0,300}\[([^]\n]{1,300})\]",
-        r"^(?:[=*_+/]{4,}|--|\+|\|={3,}|//[^\n]*|\[[^]\n]{0,300}\]|:[\w-]+!?:[^\n]*)[ \t]*(?:\n|\Z)",
+        r"^(?:[=*_+/]{4,}|--|\+|\|={3,}|//[^\n]*|\[[^]\n]{0,300}\])[ \t]*(?:\n|\Z)",
+        r"^:[\w-]+!?:(?:[^\n]*[ \t]\\\n)*[^\n]*(?:\n|\Z)",
         r"^(?:include|ifn?def|endif|toc)::[^\n]*(?:\n|\Z)|\[\[[^]\n]{0,300}\]\]",
         r"\b(?:https?://|mailto:|link:|xref:|image:|kbd:|btn:)[^\s\[]{0,300}\[([^]\n]{1,300})\]",
         r"<<[^,>\n]{0,200},([^>\n]{1,300})>>",
@@ -53,11 +54,21 @@ ASCIIDOC = _Language(
         r"(?<!\w)_(\S[^_\n]*)_(?!\w)",
         r"`([^`\n]+)`",
     ),
-    field=_pattern(r"^:([a-z][\w-]*):[ \t]+(\S[^\n]*)$"),
+    field=_pattern(r"^:([\w-]+):[ \t]+(\S(?:[^\n]*[ \t]\\\n)*[^\n]*)$"),
+)
+# The lines of people and of the version below the title of an AsciiDoc document.
+PERSON = r"[^\W\d_][\w.'’-]*(?:[ \t]+[\w.'’-]+){0,3}(?:[ \t]+<[^<>\n]{1,200}>)?"
+HEADER = re.compile(
+    rf"""\A(?:[ \t]*\n|(?://|:)[^\n]*\n)*=[ \t][^\n]*\n(?:(?://|:)[^\n]*\n)*
+    (?P<lines>(?P<people>{PERSON}(?:;[ \t]*{PERSON})*)[ \t]*(?:\n|\Z)
+    (?:(?!\s)(?:(?:v(?=\d)|(?=\d[\w.-]*,))(?P<version>[\w.-]+),?[ \t]*)?
+    (?P<date>\d[\w./\ -]{{0,50}}|[A-Z]\w{{2,20}}\ \d[\w,\ ]{{0,50}})?
+    (?::[ \t]+(?P<remark>\S[^\n]*))?[ \t]*(?:\n|\Z))?)""",
+    re.VERBOSE,
 )
 ORG = _Language(
     heading=_pattern(
-        r"^(\*+)[ \t]+(?:(?:TODO|DONE)[ \t]+)?(?:\[#.\][ \t]+)?(\S[^\n]*?)(?:[ \t]+:[\w@:]+:)?[ \t]*$"
+        r"^(\*+)[ \t]+(?:(?:TODO|DONE)[ \t]+)?(?:\[#.\][ \t]+)?(\S[^\n]*?)(?:[ \t]+:([\w@:]+):)?[ \t]*$"
     ),
     fence=_pattern(r"^[ \t]*#\+(?i:begin|end)_(?i:src|example|export)\b[^\n]*(?:\n|\Z)"),
     markup=_pattern(
@@ -71,8 +82,17 @@ ORG = _Language(
         r"(?<![\w/])/(\S[^/\n]*)/(?!\w)",
         r"(?<!\w)=(\S[^=\n]*)=(?!\w)|(?<!\w)~(\S[^~\n]*)~(?!\w)",
     ),
-    field=_pattern(r"^#\+((?i:title|author|date|keywords|filetags|language)):[ \t]*(\S[^\n]*)$"),
+    field=_pattern(
+        r"^#\+(?!(?i:options|startup|setupfile|include|bind|macro|property|\w*todo|(?:attr|html|latex)_\w+"
+        r"|caption|name|headers?|results|call|plot|tblfm|toc):)"
+        r"(\w+):[ \t]*(\S[^\n]*)$"
+    ),
 )
+# A drawer of properties, and a date with its brackets.
+DRAWER = _pattern(r"^[ \t]*:PROPERTIES:[ \t]*\n((?:[^\n]*\n){0,100}?)[ \t]*:END:[ \t]*$")
+PROPERTY = _pattern(r"^[ \t]*:([\w-]+):[ \t]+(\S[^\n]*)$")
+AND = re.compile(r"\\and(?![a-zA-Z])")  # between the authors of LaTeX
+ORG_DATE = re.compile(r"[<\[](\d{4}-\d\d-\d\d)[^>\]\n]*[>\]]")
 LATEX = _Language(
     heading=_pattern(
         rf"\\(part|chapter|section|subsection|subsubsection|paragraph)(?![a-z]){ARGUMENTS}\{{{INNER}\}}"
@@ -135,9 +155,11 @@ def read_markup(source: Source) -> Document:
     document = replace(document, blocks=outermost_first(block for table in own for block in table.blocks()))
     document = edited(document, list(row_edits(flat, own)))
     flat = newlines(document.text)
-    fields, begin = Fields(), flat.find(BODY) + len(BODY) if language is LATEX and BODY in flat else 0
-    for found in language.field.finditer(flat):
-        fields.add(found[1].lower(), _plain(language, found[2]) or None)
+    fields = _fields(language, flat)
+    if language is ASCIIDOC and (header := HEADER.match(flat)):
+        document = edited(document, [(*header.span("lines"), "")])
+        flat = newlines(document.text)
+    begin = flat.find(BODY) + len(BODY) if language is LATEX and BODY in flat else 0
     spans = list(_outside_code(language, flat, begin))
     headings = [one for start, end in spans for one in _headings(language, flat, start, end)]
     lowest = min((one.level for one in headings), default=1)
@@ -147,6 +169,7 @@ def read_markup(source: Source) -> Document:
         title=fields.text("title")[:MAX_TITLE],
         headings=tuple(replace(one, level=one.level - lowest + 1) for one in headings),
         fields=fields.found(),
+        names=fields.names(),
     )
     document = edited(document, list(_edits(language, flat, spans)))
     flat = newlines(document.text)
@@ -155,6 +178,39 @@ def read_markup(source: Source) -> Document:
     all_blocks = outermost_first([*document.blocks, *blocks(flat, tables)])
     document = replace(document, blocks=all_blocks, title=title)
     return edited(document, list(row_edits(flat, tables)))
+
+
+def _fields(language: _Language, flat: str) -> Fields:
+    """The fields of a document: attributes and people of AsciiDoc, commands of LaTeX, and what Org has."""
+    fields = Fields()
+    for name, words in dict.fromkeys(_pairs(language, flat)):
+        fields.add(name, words or None)
+    return fields
+
+
+def _pairs(language: _Language, flat: str) -> Iterator[tuple[str, str]]:
+    """The names and values of the fields."""
+    for start, end in _outside_code(language, flat, 0):
+        for found in language.field.finditer(flat, start, end):
+            for words in AND.split(found[2].replace("\\\n", "")):
+                yield from _org_pairs(found[1].lower(), _plain(language, words))
+        for drawer in DRAWER.finditer(flat, start, end) if language is ORG else ():
+            for name, words in PROPERTY.findall(drawer[1]):
+                yield from _org_pairs(name, words)
+        for heading in ORG.heading.finditer(flat, start, end) if language is ORG else ():
+            yield from _org_pairs("filetags", heading[3] or "")
+    if language is ASCIIDOC and (header := HEADER.match(flat)):
+        for person in header["people"].split(";"):
+            yield from zip(("author", "email"), person.rstrip("> \t").split("<"), strict=False)
+        yield from ((name, header[name] or "") for name in ("version", "date", "remark"))
+
+
+def _org_pairs(name: str, words: str) -> Iterator[tuple[str, str]]:
+    """Each tag of ":rye:oven:", or the value, without the brackets around a date."""
+    if name == "filetags":
+        yield from (("tags", tag) for tag in words.split(":"))
+    else:
+        yield name, ORG_DATE.sub(r"\1", words)
 
 
 def _letters(flat: str) -> Iterator[Edit]:
@@ -259,5 +315,7 @@ def _edits(language: _Language, flat: str, spans: list[tuple[int, int]]) -> Iter
 
 def _plain(language: _Language, words: str) -> str:
     """A title without markup."""
-    kept = language.markup.sub(lambda found: found[found.lastindex] if found.lastindex else "", words)
+    kept = language.markup.sub(
+        lambda found: " " if found.lastgroup else found[found.lastindex] if found.lastindex else "", words
+    )
     return " ".join(kept.split())

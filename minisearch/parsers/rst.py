@@ -45,6 +45,8 @@ OBJECT = re.compile(
 BODY = r"\n(?:[ \t]*\n)*({0}[ \t]+)\S[^\n]*(?:\n(?:[ \t]*\n)*{0}[ \t]+\S[^\n]*)*"
 # ":author: x", with the indented lines below; and what may stand between: blank lines, comments, labels.
 FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
+META = re.compile(r"^\.\. meta::[ \t]*\n((?:[ \t]+:[^\n]*(?:\n|\Z))+)", re.MULTILINE)
+BULLET = re.compile(r"(?:\A|\n)[ \t]*[-*+•][ \t]+")
 # "[ \t]" and not "[ \t]+" before "[^\n]*": of two runs that overlap, every split would be tried.
 BLANK_OR_MARKUP = re.compile(r"(?:[ \t]*\n|\.\.(?:[ \t][^\n]*)?\n(?:[ \t][^\n]*\n)*)*")
 # A table of lists or of CSV, with its indented lines; its options; a cell of a list.
@@ -62,18 +64,19 @@ def read_rst(source: Source) -> Document:
     flat = newlines(source.text)
     sections = list(_headings(flat))
     headings = tuple(_with_objects(flat, [heading for heading, _ in sections]))
-    fields = _fields(flat, sections)
+    fields, docinfo = _fields(flat, sections)
     found = list(_directives(flat))
     tables = sorted([*drawn_tables(flat), *(one for one, _ in found)], key=lambda table: table.start)
     document = replace(
         source.unchanged("rst", *fields.notes()),
-        title=top_title(headings),
+        title=top_title(headings) or fields.text("title")[:MAX_TITLE],
         headings=headings,
         fields=fields.found(),
+        names=fields.names(),
         blocks=blocks(flat, tables),
     )
     heads = [edit for _, edits in found for edit in edits]
-    return edited(document, sorted([*row_edits(flat, tables), *heads]))
+    return edited(document, sorted([*row_edits(flat, tables), *heads, *docinfo]))
 
 
 def _directives(flat: str) -> Iterator[tuple[DrawnTable, list[Edit]]]:
@@ -145,24 +148,29 @@ def _with_objects(flat: str, sections: Sequence[Heading]) -> list[Heading]:
     ]
 
 
-def _fields(flat: str, sections: list[tuple[Heading, int]]) -> Fields:
-    """The field lists at the top of a file, above its title or right below."""
-    fields = Fields()
-    position = _add_fields(fields, flat, 0)
-    if sections and sections[0][0].start <= position:
-        _add_fields(fields, flat, sections[0][1])
-    return fields
+def _fields(flat: str, sections: list[tuple[Heading, int]]) -> tuple[Fields, list[Edit]]:
+    """The field lists above the title and right below, and ``meta``; edits that leave them out.
 
-
-def _add_fields(fields: Fields, flat: str, position: int) -> int:
-    """Add the fields that stand at this position; returns where they end."""
+    A field longer than a title, such as an abstract, stays in the text.
+    """
+    fields, edits, position, is_below = Fields(), list[Edit](), 0, False
+    for meta in META.finditer(flat):
+        for option in OPTION.finditer(meta[1]):
+            fields.add(option[1], option[2].strip() or None)
+        edits.append((*meta.span(), ""))
     while True:
         between = BLANK_OR_MARKUP.match(flat, position)
         position = between.end() if between else position
-        if not (found := FIELD.match(flat, position)):
-            return position
-        fields.add(found[1], " ".join(found[2].split()))
-        position = found.end()
+        if found := FIELD.match(flat, position):
+            for words in BULLET.split(found[2])[BULLET.match(found[2]) is not None :]:
+                fields.add(found[1], " ".join(words.split()))
+            if len(found[2]) <= MAX_TITLE:
+                edits.append((*found.span(), ""))
+            position = found.end()
+        elif sections and not is_below and sections[0][0].start <= position:
+            position, is_below = sections[0][1], True
+        else:
+            return fields, sorted(edits) if fields.are_whole and flat[position:].strip() else []
 
 
 def _headings(flat: str) -> Iterator[tuple[Heading, int]]:

@@ -264,14 +264,15 @@ def read_text(source: Source) -> Document:
 # Escape sequences of terminals: colours and the cursor, titles of windows, character sets; and what a letter
 # of a manual page is printed over: itself if it is bold, a line.
 TERMINAL_CODE = re.compile(
-    r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"
+    r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,9}[@-~]|\x1b(?:\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"
     r"|[#%()*+][0-9A-Z]|[78=>@-Z\\^_c])|(?:_|\+(?=\x08o)|([^\s\x08])(?=\x08\1))\x08(?=\S)"
 )
 
 
 def without_terminal_codes(document: Document) -> Document:
     """The document without the codes that colour text and move the cursor on a terminal."""
-    codes = [(*code.span(), "") for code in TERMINAL_CODE.finditer(document.text)]
+    has_codes = "\x1b" in document.text or "\b" in document.text  # the pattern alone is slow
+    codes = [(*code.span(), "") for code in TERMINAL_CODE.finditer(document.text)] if has_codes else []
     if not codes:
         return document
     document = edited(document, codes)
@@ -286,7 +287,8 @@ Value = str | float | bool
 MAX_VALUES = 200
 MAX_VALUE = 1_000  # characters
 MAX_NAME = 100
-MAX_NAMES = 500  # characters: they are repeated with each chunk
+MAX_NAMES = 1_000  # characters: they are repeated with each chunk
+LISTS = {"keywords", "tags", "categories"}  # a text in one of them is a list with commas or semicolons
 
 
 class Fields:
@@ -294,15 +296,22 @@ class Fields:
 
     def __init__(self) -> None:
         self._values: dict[str, list[Value]] = {}
+        self._words: set[str] = set()
         self._n_values = 0
         self._n_left_out = 0
         self._n_cut = 0
 
-    def add(self, name: str, value: object) -> None:
-        """Add one value of a field; dates become ISO text, None is ignored."""
+    def add(self, name: str, value: object, *, written: str = "", is_item: bool = False) -> None:
+        """Add a value of a field, ``written`` so, perhaps an item of a list; dates become ISO text.
+
+        None is ignored.
+        """
         name = " ".join(storable(name).lower().split())
         plain = _plain(value)
         if value is None or not name:
+            return
+        if name in LISTS and isinstance(plain, str) and not is_item:
+            self.add_all(name, filter(None, map(str.strip, re.split("[,;]", plain))))
             return
         if plain is None or self._n_values == MAX_VALUES or len(name) > MAX_NAME:
             self.leave_out()
@@ -312,11 +321,13 @@ class Fields:
             self._n_cut += 1
         self._values.setdefault(name, []).append(plain)
         self._n_values += 1
+        if plain and not isinstance(value, bool):
+            self._words.add(plain if isinstance(plain, str) else written or str(value))
 
     def add_all(self, name: str, values: Iterable[object]) -> None:
         """Add each value of a list."""
         for value in values:
-            self.add(name, value)
+            self.add(name, value, is_item=True)
 
     def leave_out(self) -> None:
         """Count a value that cannot be kept."""
@@ -327,11 +338,15 @@ class Fields:
         return {name: tuple(values) for name, values in self._values.items()}
 
     def names(self) -> tuple[str, ...]:
-        """The texts among the values, the shortest first, `MAX_NAMES` characters in all."""
-        texts = {one for values in self._values.values() for one in values if isinstance(one, str)}
-        ordered = sorted(texts, key=lambda text: (len(text), text))
+        """The texts and numbers among the values, by which the document is found; the shortest, if many."""
+        ordered = sorted(self._words, key=lambda words: (len(words), words))
         lengths = accumulate(map(len, ordered))
-        return tuple(text for text, length in zip(ordered, lengths, strict=True) if length <= MAX_NAMES)
+        return tuple(words for words, length in zip(ordered, lengths, strict=True) if length <= MAX_NAMES)
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether values and names keep everything, so that it need not stay in the text."""
+        return bool(self._values) and not self.notes() and len(self.names()) == len(self._words)
 
     def text(self, name: str) -> str:
         """The first value of a field if it is a text, else ""."""

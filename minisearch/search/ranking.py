@@ -64,6 +64,7 @@ NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words
 # query asks for them.  Chosen by hand: the collections of `scripts/fusion.py` have next to no such chunks.
 KIND_PENALTY = 0.2
 HEADERS_PENALTY = 0.4  # the headers of a mail alone repeat its title, and so have a high cosine
+NAVIGATION_PENALTY = 0.6  # a link has the words of the page that it leads to, and no others
 LOOKED_AT = 30  # candidates whose kind and heading count
 
 
@@ -280,7 +281,7 @@ def reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
 def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
     """A hybrid ranking with lower scores for chunks that rarely answer a query (see `kinds`).
 
-    Those with an exact token of the query still come before all without any.
+    Those with an exact token of the query still come before all without any, but for navigation.
     """
     asked = asked_for(text)
     traces, scores = [*ranking.traces], ranking.scores.copy()
@@ -288,10 +289,11 @@ def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
         fused = traces[n].fused
         kind = kind_of(chunks[id_].text, chunks[id_].path, chunks[id_].heading)
         if fused is not None and kind is not None and kind not in asked:
-            lost = (HEADERS_PENALTY if kind == "headers" else KIND_PENALTY) * abs(fused)
-            scores[n] -= (
-                lost if traces[n].exact is None else lost / 2
-            )  # half of the score is for exact tokens
+            penalties = {"headers": HEADERS_PENALTY, "navigation": NAVIGATION_PENALTY}
+            lost, exact = penalties.get(kind, KIND_PENALTY) * abs(fused), traces[n].exact
+            scores[n] -= lost if exact is None else lost / 2  # half of the score is for exact tokens
+            if kind == "navigation" and exact:
+                scores[n] -= (1 + exact) / 4
             traces[n] = replace(traces[n], fused=fused - lost)
     order = _best(scores, ranking.ids, len(scores))
     return replace(

@@ -21,7 +21,7 @@ from minisearch.results import SearchResult
 from minisearch.types import IndexProgress, IngestReport
 
 MAX_QUERY = 10_000  # characters
-MAX_K, MAX_TEXTS, MAX_CONTEXT = 1_000, 2_048, 100_000
+MAX_K, MAX_TEXTS, MAX_CONTEXT, MAX_PATTERNS = 1_000, 2_048, 100_000, 50
 
 
 Schema = Mapping[str, Any]
@@ -41,6 +41,27 @@ QUERY: Schema = {"type": "string", "maxLength": MAX_QUERY, "description": "What 
 WHERE: Schema = {"type": "string", "maxLength": MAX_QUERY, "description": WHERE_HELP}
 MODE: Schema = {"type": "string", "enum": ["hybrid", "dense", "lexical"], "default": "hybrid"}
 BY: Schema = {"type": "string", "enum": ["passage", "document", "chunk"], "default": "passage"}
+FILES: Mapping[str, Schema] = {
+    "where": WHERE,
+    "paths": {
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": MAX_PATTERNS,
+        "description": "Only files that match one of these patterns, read as in .gitignore.",
+    },
+    "extensions": {
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": MAX_PATTERNS,
+        "description": "Only files whose names end so, such as md.",
+    },
+    "since": {"type": "string", "description": "Only files changed at this ISO date or later."},
+    "before": {"type": "string", "description": "Only files changed before this ISO date."},
+}
+PATH: Schema = {"type": "string", "description": "The path of an indexed document, as in a result."}
+LINE: Schema = {"type": "integer", "minimum": 1}
+N_RESULTS = _whole(1, MAX_K, 10, "How many results.")
+EVIDENCE: Schema = {"type": "boolean", "default": True, "description": "Find the sentences that answer."}
 TEXTS: Schema = {"type": "array", "items": {"type": "string"}, "maxItems": MAX_TEXTS}
 
 
@@ -63,14 +84,26 @@ ENDPOINTS = {
         "The best passages for a query, best first",
         {
             "query": QUERY,
-            "k": _whole(1, MAX_K, 10, "How many results."),
+            "k": N_RESULTS,
+            "literal": {
+                "type": "boolean",
+                "default": False,
+                "description": "Read no operators in the query, and correct no spelling.",
+            },
             "mode": MODE,
-            "where": WHERE,
+            **FILES,
             "by": BY,
-            "evidence": {"type": "boolean", "default": True},
+            "evidence": EVIDENCE,
             "diverse": {"type": "number", "minimum": 0, "maximum": 1},
         },
         ("query",),
+    ),
+    "similar": Endpoint(
+        "POST",
+        "/v1/similar",
+        "The passages nearest in meaning to a document, or to its passage at a line",
+        {"path": PATH, "line": LINE, "k": N_RESULTS, **FILES, "by": BY, "evidence": EVIDENCE},
+        ("path",),
     ),
     "context": Endpoint(
         "POST",
@@ -80,7 +113,7 @@ ENDPOINTS = {
             "query": QUERY,
             "max_tokens": _whole(1, MAX_CONTEXT, 2_000, "Size of the text."),
             "mode": MODE,
-            "where": WHERE,
+            **FILES,
         },
         ("query",),
     ),
@@ -88,8 +121,30 @@ ENDPOINTS = {
         "POST",
         "/v1/passage",
         "The section around a line of an indexed document, or all of it",
-        {"path": {"type": "string"}, "line": {"type": "integer", "minimum": 1}},
+        {"path": PATH, "line": LINE},
         ("path",),
+    ),
+    "preview": Endpoint(
+        "POST",
+        "/v1/preview",
+        "The passages of a document around one of them, to read",
+        {"path": PATH, "line": LINE, "chunk_id": {"type": "integer", "description": "As in a result."}},
+        ("path",),
+    ),
+    "picture": Endpoint(
+        "POST",
+        "/v1/picture",
+        "A page of a PDF as a picture, with the places of a text on it",
+        {
+            "path": PATH,
+            "page": {"type": "integer", "minimum": 1},
+            "text": {"type": "string", "maxLength": MAX_QUERY, "default": ""},
+            "width": _whole(100, 3_000, 1_400, "Pixels."),
+        },
+        ("path", "page"),
+    ),
+    "facets": Endpoint(
+        "GET", "/v1/facets", "Folders and kinds of files, with their numbers of documents", {}
     ),
     "embeddings": Endpoint(
         "POST",

@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from minisearch.server import page
 from minisearch.server.endpoints import Failure
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -25,7 +26,7 @@ NAME = r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?"
 HOST, ORIGIN = re.compile(NAME, re.IGNORECASE), re.compile(f"https?://{NAME}", re.IGNORECASE)
 MAX_BODY = 4 * 2**20  # bytes
 MAX_DIGITS = 12  # of the length of a body: Python refuses to read numbers of thousands of digits
-OPEN_PATHS = {"/health"}  # without a token
+OPEN_PATHS = {"/health", *page.PATHS}  # without a token
 
 
 class Guard:

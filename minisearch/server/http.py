@@ -1,4 +1,4 @@
-"""The HTTP server: an index as a JSON API, for programs on this machine.
+"""The HTTP server: an index as a JSON API and a search page, for this machine.
 
 A `MiniSearch` goes in, a Starlette application comes out.  What each address takes and returns is defined in
 `endpoints`.  A request names no model and no path but those of indexed documents.  Who may ask is decided in
@@ -15,6 +15,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, get_type_hints
 
@@ -26,10 +27,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 import minisearch
+from minisearch.analysis import reading
+from minisearch.analysis.reading import Facets, PagePicture, Preview
 from minisearch.engine import MiniSearch
 from minisearch.errors import IndexBusy, InputError, MinisearchError, short
+from minisearch.filters import And, Before, Extension, Filter, Or, Path, Since, parse_where
 from minisearch.rag import Context, Passage
-from minisearch.results import SearchResults
+from minisearch.results import Query, SearchResults
+from minisearch.server import page
 from minisearch.server.endpoints import (
     ENDPOINTS,
     MAX_TEXTS,
@@ -59,6 +64,7 @@ def make_app(engine: MiniSearch, *, token: str | None = None) -> ASGIApp:
     """The application of an index.  With a ``token`` each request but that of /health needs it."""
     server = _Server(engine)
     routes = [Route(one.path, server.endpoint(name), methods=[one.method]) for name, one in ENDPOINTS.items()]
+    routes += page.routes()
     handlers = {404: _no_such, 405: _no_such}
     return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=server.lifespan), token)
 
@@ -103,16 +109,36 @@ class _Server:
         """What a call returns, in a thread; calls begin in the order of the requests."""
         return await to_thread.run_sync(partial(call, *arguments, **named), limiter=self._limiter)
 
-    async def _search(self, query: str, k: int, **given: Any) -> SearchResults:  # noqa: ANN401 - as checked
-        return await self._in_thread(self._engine.query, query, k, **given)
+    async def _search(self, query: str, k: int, *, literal: bool, **given: Any) -> SearchResults:  # noqa: ANN401
+        text = Query(query) if literal else query
+        return await self._in_thread(self._engine.query, text, k, **_with_filter(given))
 
     async def _context(self, query: str, max_tokens: int, **given: Any) -> Context:  # noqa: ANN401
-        return await self._in_thread(self._engine.context, query, max_tokens, **given)
+        return await self._in_thread(self._engine.context, query, max_tokens, **_with_filter(given))
+
+    async def _similar(self, path: str, line: int | None = None, **given: Any) -> SearchResults:  # noqa: ANN401
+        return await self._for_document(self._engine.similar, path, line, **_with_filter(given))
 
     async def _passage(self, path: str, line: int | None = None) -> Passage:
-        def read() -> Passage:
-            self._engine.searcher.must_have(path)  # no other path is looked at
-            return self._engine.get(path, line)
+        return await self._for_document(self._engine.get, path, line)
+
+    async def _preview(self, path: str, line: int | None = None, chunk_id: int | None = None) -> Preview:
+        read = partial(reading.preview, self._engine.searcher)
+        return await self._for_document(read, path, line, chunk_id=chunk_id)
+
+    async def _picture(self, path: str, page: int, text: str, width: int) -> PagePicture:
+        read = partial(reading.picture, self._engine.searcher)
+        return await self._for_document(read, path, page, text, width=width)
+
+    async def _facets(self) -> Facets:
+        return await self._in_thread(reading.facets, self._engine.searcher)
+
+    async def _for_document(self, call: Callable[..., T], path: str, *arguments: Any, **named: Any) -> T:  # noqa: ANN401
+        """What a call for a document of the index returns; no other path is looked at."""
+
+        def read() -> T:
+            self._engine.searcher.must_have(path)
+            return call(path, *arguments, **named)
 
         return await self._in_thread(read)
 
@@ -230,6 +256,30 @@ async def _events(events: asyncio.Queue[Event]) -> AsyncIterator[str]:
 
 
 # --- requests ----------------------------------------------------------------------------------------------
+
+
+def _with_filter(given: dict[str, Any]) -> dict[str, Any]:
+    """The same options, with one filter for all that restrict the files."""
+    names = ("where", "paths", "extensions", "since", "before")
+    where, paths, extensions, since, before = (given.get(name) for name in names)
+    parts: list[Filter] = [
+        Or(tuple(map(kind, values))) for kind, values in ((Path, paths), (Extension, extensions)) if values
+    ]
+    parts += [
+        kind(_moment(name, text))
+        for kind, name, text in ((Since, "since", since), (Before, "before", before))
+        if text
+    ]
+    parts += [parse_where(where)] if where else []
+    others = {name: value for name, value in given.items() if name not in names}
+    return others | {"where": And(tuple(parts)) if parts else None}
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{name} is {short(text)!r}: expected an ISO date, such as 2024-01-31") from error
 
 
 async def _body(request: Request) -> object:

@@ -50,7 +50,7 @@ def test_front_matter_becomes_fields_and_words_that_find_the_document_but_no_tex
         "ratio": (0.5,),
     }  # fmt: skip
     assert document.text == "\n# Heading\n"
-    assert document.names == ("a", "Ann", "B c", "On loops")
+    assert document.names == ("2", "a", "0.5", "Ann", "B c", "On loops")
     assert [heading.title for heading in document.headings] == ["Heading"]
     assert (document.title, document.notes) == ("On loops", ())
 
@@ -86,6 +86,22 @@ def test_lists_within_lists_are_one_list_and_mappings_in_them_have_names():
 def test_front_matter_that_cannot_be_kept_as_fields_stays_text(yaml):
     document = front(f"{yaml}")
     assert (document.text, document.names) == (f"---\n{yaml}\n---\n\n# Heading\n", ())
+
+
+def test_words_of_fields_find_the_document_or_stay_in_its_text():
+    assert front("version: 1.10\npages: 0x1F").names == ("0x1F", "1.10")  # as they are written
+    assert front(f"a: {'x ' * 300}\nb: {'y ' * 150}").text == "\n# Heading\n"
+    long = f"a: {'x ' * 300}\nb: {'y ' * 300}"
+    assert front(long).text == f"---\n{long}\n---\n\n# Heading\n"
+    assert front("draft: true").text == "\n# Heading\n"
+
+
+def test_tags_in_one_text_are_a_list():
+    assert fields_of("tags: rye, dark bread;oven\nkeywords: a\ncategories: ['b, c', d]") == {
+        "tags": ("rye", "dark bread", "oven"), "keywords": ("a",), "categories": ("b, c", "d"),
+    }  # fmt: skip
+    page = b'<meta name="Keywords" content="rye, dark bread">x'
+    assert dict(parse("a.html", page).fields) == {"keywords": ("rye", "dark bread")}
 
 
 def test_front_matter_alone_stays_text():
@@ -279,7 +295,29 @@ def test_docinfo_stands_below_the_title():
     text = f"{top}:Author: Ann\n:Version: 2\n\nSub\n---\n\n:no: x\n"
     document = parse("a.rst", text.encode())
     assert dict(document.fields) == {"tocdepth": ("2",), "author": ("Ann",), "version": ("2",)}
-    assert document.title == "Title"
+    assert (document.title, document.names) == ("Title", ("2", "Ann"))
+    assert document.text == "\n.. _label:\n\n=====\nTitle\n=====\n\n\nSub\n---\n\n:no: x\n"
+
+
+def test_the_directive_meta_is_fields_and_a_field_may_be_the_title():
+    text = ".. meta::\n   :description: On rye\n   :keywords: dark, oven\n\n:Title: Bread\n\nText\n"
+    document = parse("a.rst", text.encode())
+    assert dict(document.fields) == {
+        "description": ("On rye",), "keywords": ("dark", "oven"), "title": ("Bread",),
+    }  # fmt: skip
+    assert (document.text, document.title) == ("\n\nText\n", "Bread")
+
+
+def test_docinfo_may_be_a_list_and_stays_where_it_is_prose_or_everything():
+    document = parse(
+        "a.rst", "T\n=\n\n:Authors:\n    - Ann\n    - Bob Ö\n:Tags: rye, oven\n\nText\n".encode()
+    )
+    assert dict(document.fields) == {"authors": ("Ann", "Bob Ö"), "tags": ("rye", "oven")}
+    assert document.text == "T\n=\n\n\nText\n"
+    abstract = f":Abstract: {'Rye ' * 60}\n"
+    assert parse("a.rst", f":Date: 1\n{abstract}\nText\n".encode()).text == f"{abstract}\nText\n"
+    alone = b"T\n=\n\n:Author: Ann\n"
+    assert parse("a.rst", alone).text == alone.decode()
 
 
 @pytest.mark.parametrize("unit", [":a:\n", ".. a\n", ".. a\n \n", " \n", ":a: b\n  c\n", ":", ".. \n\n"])

@@ -56,7 +56,12 @@ def test_a_heading_begins_where_its_line_begins():
     ("written", "read"),
     [
         ("See [[herons|the birds]] and [[Marsh]].", "See the birds (herons) and Marsh."),
-        ("![[map.png]] is here: [[notes/2024#May]]!", "map.png is here: notes/2024#May!"),
+        ("![[map.png]] is here: [[notes/2024#May]]!", "map.png is here: notes/2024 > May!"),
+        (
+            "[[#Food]], [[Heron#Food#Fish|300]], ![[a.png|the map|300]], [[Heron#^b1]]",
+            "Food, Heron > Food > Fish, the map (a.png), Heron",
+        ),
+        ("A ==bright== one #birds/heron ^b1", None),
         ("| a | b |\n|---|---|\n| [[x\\|y]] | [[z]] |", "a; b\na: y (x); b: z"),
         ("`[[x|y]]`, [[1]](a.md), [[ -f x ]], a[[1]], [[1, 2], [3]]", None),
         ("[[Heron#Food|what it eats]], [[heron|Herons]]", "what it eats (Heron > Food), Herons"),
@@ -86,6 +91,8 @@ def test_links_and_callouts_are_read_as_text(written: str, read: str | None) -> 
     assert document.text == f"# Ö\n\n{read or written}\n\nEnd.\n"
     check_anchors(document)
     assert in_source(document, "End").startswith("End.")
+    n_comments = written.count("%%") // 2 if read and "%%" in written else 0
+    assert document.notes == (f"comments left out (%%): {n_comments}",) * (n_comments > 0)
 
 
 def test_quarto_and_r_markdown_are_markdown() -> None:

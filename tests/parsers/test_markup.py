@@ -94,7 +94,12 @@ def test_org():
     document = parse("a.org", ORG.encode())
     assert document.title == "The book of bread"
     assert (document.format, document.language) == ("markup", "org")
-    assert document.fields == {"title": ("The book of bread",), "author": ("Ada",), "filetags": (":rye:",)}
+    assert document.fields == {
+        "title": ("The book of bread",),
+        "author": ("Ada",),
+        "tags": ("rye", "dark"),
+        "id": ("42",),
+    }
     assert [(one.level, one.title) for one in document.headings] == [
         (1, "Rye bread"), (2, "Steps"), (1, "Oats")
     ]  # fmt: skip
@@ -106,6 +111,63 @@ def test_org():
     assert "Item: Rye; Price: 3.20" in document.text
     for markup in ("#+", ":PROPERTIES:", "comment", "TODO", ":dark:"):
         assert markup not in document.text
+
+
+def test_keywords_properties_and_tags_of_org_are_fields_and_find_the_document():
+    text = (
+        ":PROPERTIES:\n:ROAM_ALIASES: loaf\n:END:\n#+title: Bread\n#+date: <2024-03-01 Fri>\n"
+        "#+OPTIONS: toc:nil\n#+filetags: :rye:dark:\n#+KEYWORDS: oven, stone\n#+DESCRIPTION: On sourdough\n"
+        "* Mix :dark:work:\n#+begin_src sh\n#+x: no\n* no :code:\n#+end_src\nFlour.\n"
+    )
+    document = parse("a.org", text.encode())
+    assert document.fields == {
+        "title": ("Bread",), "date": ("2024-03-01",), "tags": ("rye", "dark", "work"),
+        "keywords": ("oven", "stone"), "description": ("On sourdough",), "roam_aliases": ("loaf",),
+    }  # fmt: skip
+    assert document.text == "Mix\n#+x: no\n* no :code:\nFlour.\n"
+    assert document.names == (
+        "rye", "dark", "loaf", "oven", "work", "Bread", "stone", "2024-03-01", "On sourdough"
+    )  # fmt: skip
+
+
+def test_keywords_of_org_are_fields_wherever_they_stand_and_attributes_of_asciidoc_in_any_case():
+    document = parse("a.org", b"* Rye\n#+title: Bread\n#+caption: Loaf\nText\n")
+    assert (document.fields, document.text) == ({"title": ("Bread",)}, "Rye\nLoaf\nText\n")
+    document = parse("a.adoc", b"= Rye\n:Region: Ulm\n\nText\n")
+    assert (document.fields, document.text) == ({"region": ("Ulm",)}, "Rye\n\nText\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        ("Ada Löw <a@x.org>; Bob van der Berg\nv1.2, 2024-03-01: First print\n:keywords: rye, \\\n  oven\n", {
+            "author": ("Ada Löw", "Bob van der Berg"), "email": ("a@x.org",), "version": ("1.2",),
+            "date": ("2024-03-01",), "remark": ("First print",), "keywords": ("rye", "oven"),
+        }),
+        ("Ada\nMarch 5, 2024\n", {"author": ("Ada",), "date": ("March 5, 2024",)}),
+        (":toc: left\nAda\n1.0, May 2024\n", {
+            "author": ("Ada",), "version": ("1.0",), "date": ("May 2024",), "toc": ("left",),
+        }),
+        ("Ada\n", {"author": ("Ada",)}),
+    ],
+)  # fmt: skip
+def test_the_header_of_asciidoc_is_fields_and_no_text(header, fields):
+    document = parse("a.adoc", f"// c\n= Bread\n{header}\nFlour.\n".encode())
+    assert (document.text, document.title) == ("Bread\n\nFlour.\n", "Bread")
+    assert document.fields == fields
+    assert set(document.names) == {one for values in fields.values() for one in values}
+
+
+@pytest.mark.parametrize("text", ["= Bread\n\nAda Löw\n", "= Bread\nOf flour, and of salt.\n", "Ada\nv1\n"])
+def test_lines_that_are_no_header_of_asciidoc_are_text(text):
+    document = parse("a.adoc", text.encode())
+    assert (document.text, dict(document.fields)) == (text.removeprefix("= "), {})
+
+
+def test_authors_of_latex_are_values_of_one_field():
+    document = parse("a.tex", rb"\author{Ada \and Bob\thanks{of Ulm}}\begin{document}Flour.\end{document}")
+    assert document.fields == {"author": ("Ada", "Bob of Ulm")}
+    assert document.names == ("Ada", "Bob of Ulm")
 
 
 def test_asciidoc():
@@ -242,3 +304,20 @@ ls \.txt
     assert [one.title for one in found.headings] == ["Brøndby"]
     assert "Größe visíted naïve François Mü Été Škoda Straßennähe 5 %" in " ".join(found.text.split())
     assert r"ls \.txt" in found.text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.adoc", "= A\nAda\n1{}!\n"),
+        ("a.adoc", "= A\nAda{}!\n"),
+        ("a.adoc", "= A\n:tags: a{}b\n"),
+        ("a.org", ":PROPERTIES:\n:tags: a{}b\n:END:\n"),
+        ("a.md", "---\ntags: 'a{}b'\n---\nText\n"),
+        ("a.rst", ".. meta::\n   :tags: a{}b\n\nText\n"),
+    ],
+)
+def test_a_long_gap_in_a_field_takes_linear_time(name: str, text: str) -> None:
+    started_s = time.process_time()
+    parse(name, text.format(" " * 60_000).encode())
+    assert time.process_time() - started_s < 2

@@ -479,6 +479,24 @@ def test_front_matter_finds_a_note_and_is_not_its_evidence(ms: MiniSearch, mode:
     assert (first.evidence.line, first.evidence.column) == (5, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.md", "---\ntitle: A\ntags: [xylorimba, tuning]\n---\nStrings.\n"),
+        ("a.md", "+++\ntags = ['xylorimba', 'tuning']\n+++\nStrings.\n"),
+        ("a.rst", "A\n=\n\n:Tags: xylorimba, tuning\n\nStrings.\n"),
+        ("a.org", "#+FILETAGS: :xylorimba:\n* Strings :tuning:\nThey sound.\n"),
+        ("a.adoc", "= A\nAda Löw\n:tags: xylorimba, tuning\n\nStrings.\n"),
+    ],
+)
+def test_a_tag_finds_and_filters_a_document_of_any_markup(ms: MiniSearch, name: str, text: str) -> None:
+    Path("docs", name).write_text(text, encoding="utf-8")
+    ms.index("docs")
+    (first,) = ms.query("xylorimba", 1, mode="lexical")
+    assert first.path == f"docs/{name}" and "xylorimba" not in first.text
+    assert paths(ms.query("strings", 9, where='tags = "tuning"')) == [name]
+
+
 def test_an_answer_has_the_page_that_it_begins_on(ms: MiniSearch) -> None:
     with LocalStore(Path(".minisearch/minisearch.db"), writable=True) as store:
         row = store.documents()["docs/notes.txt"]

@@ -172,7 +172,7 @@ SMUGGLED = request("GET", "/v1/status")
         ([request("BREW", "/v1/status")], {405}),
         ([b"\r\n\r\n"], {0, 400}),
         ([b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64], {400}),
-        ([b"GET / HTTP/9.9\r\nHost: localhost\r\nConnection: close\r\n\r\n"], {400, 404, 505}),
+        ([b"GET /nothing HTTP/9.9\r\nHost: localhost\r\nConnection: close\r\n\r\n"], {400, 404, 505}),
         # Pairs that two programs in a row may cut differently.
         ([request("POST", "/v1/search", SEARCH, more=("Content-Length: 5",))], {400}),
         ([request("POST", "/v1/search", SEARCH, more=(CHUNKED,))], {400}),

@@ -348,7 +348,11 @@ def test_every_schema_of_the_description_is_one(app: Any) -> None:
         ("/v1/search", {"query": "x", "k": 10**40}, "expected a whole number"),
         ("/v1/search", {"query": "x", "mode": "magic"}, "expected one of hybrid, dense, lexical"),
         ("/v1/search", {"query": "x", "diverse": float("nan")}, "diverse is NaN: expected a number from 0"),
-        ("/v1/search", {"query": "x", "model": "/etc"}, "unknown value 'model': expected query, k, mode"),
+        (
+            "/v1/search",
+            {"query": "x", "model": "/etc"},
+            "unknown value 'model': expected query, k, literal, mode",
+        ),
         ("/v1/search", {"query": "x", "where": "a = "}, "a ="),
         (
             "/v1/search",

@@ -1,0 +1,1 @@
+"""What is shown of an index besides results: documents to read beside them, and counts of what there is."""
