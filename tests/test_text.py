@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from minisearch.text import (
     CJK,
-    PAIRED_RUN,
     EAST_ASIAN,
     HANGUL,
     LATIN,
+    PAIRED_RUN,
     STOP_WORDS,
     UNSPACED,
     bigrams,
-    paired_parts,
     front_matter,
     is_mostly_latin,
     normalised_words,
+    paired_parts,
     sentence_starts,
     stem,
 )

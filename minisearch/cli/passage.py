@@ -45,8 +45,8 @@ from minisearch.text import (
     STOP_WORDS,
     begins_wide,
     bigrams,
-    paired_parts,
     folded_letters,
+    paired_parts,
     stem,
 )
 

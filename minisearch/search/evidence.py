@@ -18,7 +18,7 @@ import numpy as np
 from minisearch.results import Evidence
 from minisearch.search.sentences import Sentence, kinds_of_sentences
 from minisearch.stores.terms import numbers_in
-from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, paired_parts, folded_letters, visible
+from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, folded_letters, paired_parts, visible
 from minisearch.types import FloatArray, Tokenizer
 
 Encode = Callable[[Sequence[str]], FloatArray]

@@ -26,7 +26,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
-from minisearch.text import STOP_WORDS, bigrams, paired_parts, folded_letters, normalised_words
+from minisearch.text import STOP_WORDS, bigrams, folded_letters, normalised_words, paired_parts
 from minisearch.types import FloatArray, Hits, IntArray
 
 # How much a word counts in each column.  A title says in a few words what the whole document is about.

@@ -28,10 +28,10 @@ from minisearch.stores.local.sqlite import damaged
 from minisearch.text import (
     PAIRED_RUN,
     bigrams,
-    paired_parts,
     folded_letters,
     is_mark,
     normalised_words,
+    paired_parts,
     visible,
     without_mnemonics,
     words_between_signs,
@@ -118,7 +118,7 @@ def as_fts5(term: Term) -> str:
 
 
 def phrase_as_fts5(words: Sequence[str]) -> str:
-    """An FTS5 string that finds normalised words in this order; a paired run at the end may be longer there."""
+    """An FTS5 string that finds normalised words in this order; paired text at its end may go on there."""
     text = folded_letters(" ".join(words))
     run, is_paired = (paired_parts(text) or [("", False)])[-1]
     last = bigrams(run) if is_paired else []
