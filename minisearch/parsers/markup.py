@@ -62,7 +62,8 @@ HEADER = re.compile(
     rf"""\A(?:[ \t]*\n|(?://|:)[^\n]*\n)*=[ \t][^\n]*\n(?:(?://|:)[^\n]*\n)*
     (?P<lines>(?P<people>{PERSON}(?:;[ \t]*{PERSON})*)[ \t]*(?:\n|\Z)
     (?:(?!\s)(?:(?:v(?=\d)|(?=\d[\w.-]*,))(?P<version>[\w.-]+),?[ \t]*)?
-    (?P<date>\d[\w./\ -]*|[A-Z]\w+\ \d[\w,\ ]*)?(?::[ \t]+(?P<remark>\S[^\n]*))?[ \t]*(?:\n|\Z))?)""",
+    (?P<date>\d[\w./\ -]{{0,50}}|[A-Z]\w{{2,20}}\ \d[\w,\ ]{{0,50}})?
+    (?::[ \t]+(?P<remark>\S[^\n]*))?[ \t]*(?:\n|\Z))?)""",
     re.VERBOSE,
 )
 ORG = _Language(

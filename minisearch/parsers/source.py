@@ -287,7 +287,6 @@ Value = str | float | bool
 MAX_VALUES = 200
 MAX_VALUE = 1_000  # characters
 MAX_NAME = 100
-LIST_BREAK = re.compile(r"\s*[,;]\s*")
 MAX_NAMES = 1_000  # characters: they are repeated with each chunk
 LISTS = {"keywords", "tags", "categories"}  # a text in one of them is a list with commas or semicolons
 
@@ -312,7 +311,7 @@ class Fields:
         if value is None or not name:
             return
         if name in LISTS and isinstance(plain, str) and not is_item:
-            self.add_all(name, filter(None, LIST_BREAK.split(plain)))
+            self.add_all(name, filter(None, map(str.strip, re.split("[,;]", plain))))
             return
         if plain is None or self._n_values == MAX_VALUES or len(name) > MAX_NAME:
             self.leave_out()

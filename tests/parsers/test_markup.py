@@ -304,3 +304,20 @@ ls \.txt
     assert [one.title for one in found.headings] == ["Brøndby"]
     assert "Größe visíted naïve François Mü Été Škoda Straßennähe 5 %" in " ".join(found.text.split())
     assert r"ls \.txt" in found.text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.adoc", "= A\nAda\n1{}!\n"),
+        ("a.adoc", "= A\nAda{}!\n"),
+        ("a.adoc", "= A\n:tags: a{}b\n"),
+        ("a.org", ":PROPERTIES:\n:tags: a{}b\n:END:\n"),
+        ("a.md", "---\ntags: 'a{}b'\n---\nText\n"),
+        ("a.rst", ".. meta::\n   :tags: a{}b\n\nText\n"),
+    ],
+)
+def test_a_long_gap_in_a_field_takes_linear_time(name: str, text: str) -> None:
+    started_s = time.process_time()
+    parse(name, text.format(" " * 60_000).encode())
+    assert time.process_time() - started_s < 2
