@@ -59,7 +59,7 @@ ENDS_PARAGRAPH = {*PARAGRAPHS.split(), *CELLS, "dd", "div", "dt", "figcaption", 
 GAP_AROUND = {
     **dict.fromkeys(PARAGRAPHS.split(), "\n\n"),
     **dict.fromkeys(LINES.split(), "\n"),
-    **dict.fromkeys((*CELLS, *APART.split()), " "),
+    **dict.fromkeys((*CELLS, *APART.split(), "annotation", "desc", "text"), " "),
 }
 # Open elements without end tags that the start of another ends; a block also ends a paragraph.
 ENDED_BY = {"li": {"li"}, "tr": {"tr", "td", "th"}, "option": {"option"}}
@@ -97,7 +97,6 @@ class _Page(DocumentBuilder):
         self.elements = _Elements()
         self.gap = ""  # pending white space, written before the next word
         self.last_break = -1  # where the last piece with a line break begins
-        self.n_pre = 0  # open elements
         self.n_hidden = 0  # words
         self.link_end = -1  # where the last link ended
         self.level = 0  # of the open heading
@@ -161,7 +160,7 @@ class _Page(DocumentBuilder):
         end = end_tag.start() if end_tag else len(self.html)
         if name == "style" and "media" not in self.html[tag:start].lower():
             self.elements.styles.add(self.html[start:end])
-        if name == "title" and not self.title:
+        if name == "title" and not (self.title or self.elements.places["svg"]):
             self.title = " ".join(_unescaped(self.html[start:end]).split())[:MAX_TITLE]
         return end
 
@@ -192,13 +191,11 @@ class _Page(DocumentBuilder):
         if name == "a" and self.link_end == len(self):
             gap = "\n" if self.elements.n_parts else " "
         self._gap_around(name, gap)
-        self.n_pre += name == "pre"
         if name in HEADINGS:
             self.level, self.heading_start = int(name[1]), None
 
     def _close(self, name: str) -> None:
         self._gap_around(name, self.elements.close(name, len(self)))
-        self.n_pre = max(self.n_pre - (name == "pre"), 0)
         self.link_end = len(self) if name == "a" else self.link_end
         if name in HEADINGS:
             if self.level and self.heading_start is not None:
@@ -238,7 +235,7 @@ class _Page(DocumentBuilder):
         if self.elements.is_hidden:
             self.n_hidden += len(self.html[start:end].split())
             return
-        for piece in (PIECE_IN_PRE if self.n_pre else PIECE).finditer(self.html, start, end):
+        for piece in (PIECE_IN_PRE if self.elements.places["pre"] else PIECE).finditer(self.html, start, end):
             if piece["words"]:
                 self._put(piece["words"], piece)
             elif piece["reference"]:

@@ -104,17 +104,19 @@ def extract(request: bytes) -> dict[str, Any]:
 
     The answer may have fewer pages than were wanted, from the first on.
     """
-    import pypdfium2  # only this process draws
+    from pypdfium2 import PdfiumError  # only this process draws
+
+    from minisearch.parsers.pdf.page import opened
 
     header, _, data = request.partition(b"\n")
-    document = pypdfium2.PdfDocument(data[max(data.find(b"%PDF-", 0, 1024), 0) :])
+    document = opened(data)
     pictures: list[dict[str, Any]] = []
     n_bytes = 0
     for number in json.loads(header)["pages"]:
         try:
             with closing(document[number]) as page:
                 pictures.append(picture := _drawn(page))
-        except pypdfium2.PdfiumError:
+        except PdfiumError:
             pictures.append({})
             continue
         n_bytes += len(picture["pixels"])

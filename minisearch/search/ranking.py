@@ -26,7 +26,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
-from minisearch.text import STOP_WORDS, bigrams, cjk_parts, folded_letters, normalised_words
+from minisearch.text import STOP_WORDS, bigrams, folded_letters, normalised_words, paired_parts
 from minisearch.types import FloatArray, Hits, IntArray
 
 # How much a word counts in each column.  A title says in a few words what the whole document is about.
@@ -150,21 +150,21 @@ def _is_stop_word(term: Term) -> bool:
 
 
 def _terms(text: str) -> tuple[Counter[Term], list[tuple[Term, Term]]]:
-    """How often the first words of a text are in it, and its pairs of adjacent ones outside CJK text."""
+    """How often the first words of a text are in it, and its pairs of adjacent ones outside paired text."""
     terms: dict[tuple[str, bool], Term] = {}
     n_times: Counter[Term] = Counter()
     pairs: dict[tuple[Term, Term], None] = {}
     before: Term | None = None
-    for part, is_cjk in chain.from_iterable(map(cjk_parts, normalised_words(text))):
-        is_prefix = is_cjk and len(part) == 1  # finds every word that begins with the character
-        for word in bigrams(part) if is_cjk else [part]:
+    for part, is_paired in chain.from_iterable(map(paired_parts, normalised_words(text))):
+        is_prefix = is_paired and len(part) == 1  # finds every word that begins with the character
+        for word in bigrams(part) if is_paired else [part]:
             if len(terms) == MAX_WORDS:
                 return n_times, [*pairs]
             term = terms.setdefault((folded_letters(word), is_prefix), Term((word,), is_prefix))
             n_times[term] += 1
-        if before and not is_cjk and len(pairs) < MAX_WORDS:
+        if before and not is_paired and len(pairs) < MAX_WORDS:
             pairs[before, term] = None
-        before = None if is_cjk else term
+        before = None if is_paired else term
     return n_times, [*pairs]
 
 

@@ -79,6 +79,8 @@ def test_a_picture_in_html_says_what_its_author_wrote_of_it():
     ("<style>.row{display:grid} i{display:inline-block}</style><p class=row><b>a</b><b>b</b></p><i>c</i>d",
      "a b c d"),
     ("un<b>broken</b> <i>w</i>or<a>d</a>s<span style='display:inline'>!</span>", "unbroken words!"),
+    ("<svg><desc>a</desc><text>b</text><text>c</text></svg><math><mi>d</mi><annotation>e</annotation></math>",
+     "a b c d e"),
     ("a<input hidden>b<button style='display:none'>no</button>c", "abc"),
 ])  # fmt: skip
 def test_what_a_browser_draws_apart_is_not_one_word(html, text):
@@ -106,6 +108,11 @@ def test_lists_of_links_around_the_content_are_sections_of_their_own(html, text,
     assert document.text == text
     found = [(one.level, one.title.replace("Navigation links", "N")) for one in document.headings]
     assert found == headings
+
+
+def test_the_title_of_a_drawing_is_not_that_of_the_page():
+    assert page("<svg><title>Menu</title></svg><h1>Rye</h1>x").title == "Rye"
+    assert page("<svg><title>Menu</title></svg><title>Rye</title>x").title == "Rye"
 
 
 def test_nested_lists_of_links_take_linear_time():

@@ -186,7 +186,7 @@ def test_the_dots_of_a_table_of_contents_are_shortened_and_positions_lead_back()
 
 
 COLOURED = "\x1b]0;make\x07\x1b[1m# O\x1b[32mKWORD\x1b[0m\n\n"
-COLOURED += "- \x1b[31mERROR\x1b[m\x1b(B at 3\n- \x1b[2J\n\nend \x1b[K\n"
+COLOURED += "- \x1b[31mERROR\x1b[m\x1b(B at 3\n- \x1b[2J\n\nend \x1b[K\x9b0m\n"
 
 
 def test_terminal_codes_are_no_part_of_a_text_and_positions_lead_back() -> None:

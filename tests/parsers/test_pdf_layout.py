@@ -151,6 +151,29 @@ def test_a_table_beside_a_text_is_read_after_or_before_it(is_left: bool):
     assert read([drawn]).text.split("\n\n") == expected
 
 
+@pytest.mark.parametrize("order", [lambda place: -place, lambda place: place * 7 % 16], ids=["up", "none"])
+def test_columns_drawn_from_the_bottom_or_in_no_order_are_read_down(order):
+    drawn = across([BANKS * 2, BOATS * 2])
+    texts = read([[drawn[place] for place in sorted(range(16), key=order)]]).text.split("\n\n")
+    assert texts == [" ".join(BANKS * 2), " ".join(BOATS * 2)]
+
+
+def test_a_table_of_words_in_small_letters_is_no_column():
+    goods = [
+        "blue shirt with sleeves",
+        "green trousers of wool",
+        "hat",
+        "red socks for winter",
+        "belt of leather",
+    ]
+    drawn = [
+        (60 + 230 * n, 700 - 13 * row, 10, cell)
+        for row, name in enumerate([*goods, "gloves for the garden"])
+        for n, cell in enumerate((name, f"{row}.50"))
+    ]
+    assert "hat 2.50\nred socks for winter 3.50" in read([drawn]).text
+
+
 def test_terms_stay_with_their_definitions():
     definitions = {"Heron": HERONS[:4], "Stork": HERONS[2:]}
     drawn: list[PdfLine] = []

@@ -88,16 +88,18 @@ IS_WIDE = re.compile(f"(?![{HANGUL}])[{EAST_ASIAN}]")
 N_EDGES = 12  # left edges that are tried as those of a column
 MAX_DEPTH = 6
 MAX_RUN_GAP = 5  # between two lines of a run, in heights of a character
+MIN_RUN = 2.5  # lines of a run, on average, where the order of drawing is that of reading
 SAME_EDGE = 3.0  # points
-MOST = 0.8
+MOST, NEARLY_ALL = 0.8, 0.9
 MIN_FULL = 4  # lines of a text beside a table that fill their column
 
 
-def reading_order(lines: Lines) -> list[TextLine]:
+def reading_order(lines: Lines, depth: int = 0) -> list[TextLine]:
     """The lines of a page in the order in which they are read.
 
     Groups of lines follow each other from the top to the bottom.  Lines side by side are in the order in
-    which they were drawn, unless columns were drawn row by row, or a table column by column.
+    which they were drawn, unless columns were drawn row by row, from the bottom, or in no order, or a table
+    column by column.
     """
     runs: list[list[TextLine]] = []  # of lines drawn downward
     for line in lines:
@@ -106,6 +108,9 @@ def reading_order(lines: Lines) -> list[TextLine]:
             runs[-1].append(line)
         else:
             runs.append([line])
+    is_downward = len(lines) >= MIN_RUN * len(runs)
+    if depth < MAX_DEPTH and not is_downward and (parts := _columns(lines)):
+        return [line for part in parts for line in reading_order(part, depth + 1)]
     groups: list[list[int]] = []  # numbers of runs side by side, with the height at which they end
     ends: list[float] = []
     for number in sorted(range(len(runs)), key=lambda number: -runs[number][0].top):
@@ -175,7 +180,7 @@ def _is_beside_text(lines: Lines, text: Lines) -> bool:
     n_beside = sum(lines[-1].top - 1 < line.top < lines[0].top + 1 for line in text)
     return (
         _is_text(text)
-        and n_full >= max(MOST * (len(text) - 1), MIN_FULL)
+        and n_full >= max(NEARLY_ALL * (len(text) - 1), MIN_FULL)
         and MIN_LINES <= n_beside <= len(lines) / MOST
     )
 
