@@ -23,7 +23,7 @@ from minisearch.rag import continued
 from minisearch.search.evidence import line_and_column
 from minisearch.search.pipeline import anchors_of
 from minisearch.stores.base import Snapshot, StoredChunk
-from minisearch.text import cjk_parts, folded, words_between_signs
+from minisearch.text import folded, paired_parts, words_between_signs
 from minisearch.types import IntArray
 
 N_WORDS, WINDOW = 6, 6
@@ -175,7 +175,7 @@ def _words(chunks: Sequence[StoredChunk]) -> tuple[list[str], list[int]]:
 
 def _parts(word: str) -> list[str]:
     """A word, or the characters of a text in a script without spaces."""
-    return [one for part, is_cjk in cjk_parts(word) for one in (part if is_cjk else [part])]
+    return [one for part, is_paired in paired_parts(word) for one in (part if is_paired else [part])]
 
 
 # --- pairs of documents ----------------------------------------------------------------------------------
