@@ -63,7 +63,7 @@ def mcp(choice: IndexChoice, port: int | None) -> None:
 @offline_option
 @with_index
 def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
-    """Serve the index: a search page for your browser, and a JSON API for programs.
+    """Serve a search page for your browser, and a JSON API.
 
     The page is at the address that is printed. The API is below it:
 

@@ -9,7 +9,7 @@ a search are left to `pipeline`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -40,7 +40,7 @@ from minisearch.search.query import checked_query, is_number, literal_query, par
 from minisearch.search.rerank import Rerankers
 from minisearch.search.words import corrected
 from minisearch.stores import open_store
-from minisearch.stores.base import Snapshot, Store, StoredChunk, StoredDocument
+from minisearch.stores.base import Snapshot, Store, StoredChunk
 from minisearch.text import storable, visible
 from minisearch.threads import N_AT_ONCE, Pool, is_alive
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
@@ -233,10 +233,6 @@ class Searcher:
             return np.empty(0, np.float32)
         return self._rerankers.scores(which, literal_query(query).text, texts, depth=len(texts))
 
-    def field_names(self) -> list[str]:
-        """`MiniSearch.field_names`."""
-        return self.read(lambda store: store.field_names())
-
     def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
         """The fields of these names of documents that match a filter, by `SearchResult.doc_id`, ascending.
 
@@ -249,9 +245,14 @@ class Searcher:
         """The names under which documents are stored, by `SearchResult.doc_id`; unknown ids are left out."""
         return self.read(lambda store: store.paths(list(doc_ids)))
 
-    def documents(self) -> Mapping[str, StoredDocument]:
-        """Every document by the name under which it is stored."""
-        return self.read(lambda store: store.documents())
+    def analysed(self, analyse: Callable[..., T], **options: object) -> T:
+        """What a function makes of one snapshot, the function that shows stored paths, and options."""
+
+        def call(store: Store) -> T:
+            with store.snapshot() as snapshot:
+                return analyse(snapshot, self.location.shown, **options)
+
+        return self.read(call)
 
     def openable(self, key: str) -> str | None:
         """The absolute path of a document's file; None from memory, or if the index may not open it."""
