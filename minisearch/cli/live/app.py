@@ -21,12 +21,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
 from minisearch.analysis.reading import Facets, facets, preview
 from minisearch.cli.live.filters import Choice, FilterScreen
+from minisearch.cli.live.keys import KEYS, LIST_KEYS, KeyScreen
 from minisearch.cli.live.view import LINES, MARGIN, Lines, Row, document, head, plain, row
 from minisearch.cli.page import corrected, notes, outdated, unclear
 from minisearch.cli.places import open_place, place_at
@@ -118,15 +119,7 @@ class Loaded(Message):
 class ResultList(Lines):
     """The list of results; while it has the focus, letters are commands."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "screen.choose(1)", "next result"),
-        Binding("k", "screen.choose(-1)", "result before"),
-        Binding("y", "screen.copy", "copy the citation"),
-        Binding("o,enter", "screen.open", "open in the editor"),
-        Binding("slash", "app.focus_previous", "write the query"),
-        Binding("question_mark", "screen.keys", "these keys"),
-        Binding("q", "app.quit", "end"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]
 
     def on_click(self, event: events.Click) -> None:
         """Choose the result that was clicked; a double click opens it."""
@@ -139,21 +132,7 @@ class ResultList(Lines):
 class SearchScreen(Screen[None]):
     """The query, the results and the document; it knows what is found and chosen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,ctrl+n", "choose(1)", "next result", priority=True),
-        Binding("up,ctrl+p", "choose(-1)", "result before", priority=True),
-        Binding("enter", "open", "open in the editor"),
-        Binding("ctrl+y", "copy", "copy the citation", priority=True),
-        Binding("ctrl+f", "filter", "choose folders, types and dates", priority=True),
-        Binding("ctrl+l", "literal", "search as typed, or with corrections and operators", priority=True),
-        Binding("pagedown", "read(1)", "read on", priority=True),
-        Binding("pageup", "read(-1)", "read back", priority=True),
-        Binding("shift+down", "read(0, 1)", "one line on", priority=True),
-        Binding("shift+up", "read(0, -1)", "one line back", priority=True),
-        Binding("tab", "app.focus_next", "to the results, where letters are keys, and back", priority=True),
-        Binding("escape", "back", "back: to the query, clear it, clear filters, end"),
-        Binding("f1", "keys", "these keys", priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012 - as Textual declares it
 
     def __init__(
@@ -189,6 +168,11 @@ class SearchScreen(Screen[None]):
         self._show_nothing()
         Newest(self._count, self._fail).ask(None)
 
+    @property
+    def _base(self) -> str:
+        """What all paths begin with."""
+        return self._facets.base if self._facets else ""
+
     # --- in threads ----------------------------------------------------------------------------------
 
     def _fail(self, error: Exception) -> None:
@@ -202,13 +186,12 @@ class SearchScreen(Screen[None]):
         """Results without evidence, and then with it unless something else is searched by then."""
         options, columns = request
         wait([self._loaded])
-        base = self._facets.base if self._facets else ""
         try:
             search = options.search_options(N_RESULTS)
             for is_final in (False, True):
                 query = options.query(options.text)
                 found = self._searcher.query(query, replace(search, evidence=is_final))
-                rows = [row(hit, found.query, columns, base) for hit in found]
+                rows = [row(hit, found.query, columns, self._base) for hit in found]
                 problem = "" if found else f"No results: {why_nothing(self._ms, found, options)}"
                 self.post_message(Found(options, found, rows, problem, is_final or not found))
                 if not found or self._searches.is_overtaken():
@@ -250,7 +233,7 @@ class SearchScreen(Screen[None]):
             since=self._choice.since,
             within=self._within,
         )
-        columns = self.query_one("#results").scrollable_content_region.width
+        columns = self.query_one("#results").scrollable_content_region.width - 1
         self._searches.ask((options, columns))
 
     def _show_nothing(self) -> None:
@@ -290,7 +273,9 @@ class SearchScreen(Screen[None]):
         """Show a document, unless another one was chosen meanwhile."""
         if self._rows and self._rows[self._chosen].hit == message.reading.hit:
             pane = self.query_one("#document", Lines)
-            self.query_one("#head", Lines).show([head(message.reading.hit, message.reading.columns)])
+            self.query_one("#head", Lines).show(
+                [head(message.reading.hit, message.reading.columns, self._base)]
+            )
             pane.show(message.strips, top=message.at - pane.size.height // 3)
 
     def _ask_to_read(self) -> None:
@@ -397,41 +382,12 @@ class SearchScreen(Screen[None]):
         self.app.push_screen(KeyScreen())
 
 
-class KeyScreen(ModalScreen[None]):
-    """The keys of the search."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q,question_mark,enter", "dismiss", "close")]
-
-    def compose(self) -> ComposeResult:
-        """A line for each key."""
-        rows = [*_keys(SearchScreen.BINDINGS), ("^c", "end at once"), ("", ""), ("in the results", "")]
-        rows += _keys(ResultList.BINDINGS)
-        text = "\n".join(f"{keys:<16}{what}".rstrip() for keys, what in rows)
-        box = Static(Content(text), id="help")
-        box.border_title, box.border_subtitle = "Keys", "esc close"
-        yield box
-
-
-NAMES = {"down": "↓", "up": "↑", "pagedown": "pgdn", "pageup": "pgup", "slash": "/", "question_mark": "?"}
-
-
-def _keys(bindings: list[BindingType]) -> list[tuple[str, str]]:
-    """The keys of bindings as they are written, and what each does."""
-    found = []
-    for one in bindings:
-        assert isinstance(one, Binding)
-        names = (key.replace("ctrl+", "^") for key in one.key.split(","))
-        names = (NAMES.get(key, key).replace("+down", " ↓").replace("+up", " ↑") for key in names)
-        found.append((" ".join(names), one.description))
-    return found
-
-
 class LiveApp(App[Exception]):
     """Live search over an index; `run` returns the error that ended it, if any."""
 
     CSS_PATH = "live.tcss"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "end", priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", priority=True)]
 
     def __init__(
         self,

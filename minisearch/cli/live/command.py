@@ -48,11 +48,13 @@ def ui(choice: IndexChoice, text: tuple[str, ...]) -> None:
         if loaded.done():
             loaded.result()
         try:
-            error = make_app(ms, searcher, loaded, " ".join(text), choice.within).run()
+            app = make_app(ms, searcher, loaded, " ".join(text), choice.within)
+            error = app.run()
         finally:
             searcher.close()
-        if error is not None:
-            raise error
+    if error is not None:
+        raise error
+    sys.exit(app.return_code)  # not 0 after a fault of the app, which has printed its traceback
 
 
 def _loading(searcher: Searcher) -> Future[None]:

@@ -19,7 +19,7 @@ from minisearch.cli.live.view import cut
 from minisearch.cli.terminal import one_line, width
 
 AGES = {"7d": "last 7 days", "31d": "last month", "365d": "last year"}  # as --since has them
-NAME_COLUMNS = 44
+NAME_COLUMNS = 46
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from minisearch.cli.page import place, rating
-from minisearch.cli.passage import highlighted, is_marked, laid_out, passage, words_of
+from minisearch.cli.passage import INDENT, highlighted, is_marked, laid_out, passage, words_of
 from minisearch.cli.terminal import (
     EVIDENCE,
     EVIDENCE_WORD,
@@ -50,7 +50,7 @@ ROOM_OF_RATING = 6
 FAINT = Style(dim=True)
 PLACE, HEADING = Style(color="cyan"), Style(color="magenta")
 BOLD, ACCENT = Style(bold=True), Style(color="yellow")
-SGR = {"1": BOLD, "4": Style(underline=True), "1;4": Style(bold=True, underline=True)}  # those of a passage
+SGR = {"4": BOLD, "1;4": BOLD}  # of a passage: in the list only the words of the query stand out
 
 # Kinds of tokens, each with its mark and its style; the first that a token is of counts.
 KINDS = (
@@ -119,28 +119,21 @@ class Row:
 
 
 def row(hit: SearchResult, query: Query, columns: int, base: str) -> Row:
-    """A result: its relevance, place and heading, and below them the line that answers best.
-
-    Places are shown without the folder ``base``, which all files share.
-    """
-    room = columns - width(MARGIN) - ROOM_OF_RATING
-    name = cut(place(hit, Terminal()).removeprefix(base), room, at_start=True)
-    state = f"  {OUTDATED[hit.file_state]}" if hit.file_state in OUTDATED else ""
-    heading = cut(one_line(hit.full_heading), max(0, room - width(name) - width(state) - 2))
-    head = [Segment(f"{rating(hit):<{ROOM_OF_RATING}}"), Segment(name, PLACE)]
-    head += [Segment(state, FAINT), Segment(f"  {heading}", HEADING)]
-    lines = passage(
-        hit, query, Terminal(columns - width(MARGIN) - 2, has_styles=True), whole=False, n_lines=1
-    )
-    excerpt = Strip([Segment("  "), *_styled(next(lines, ""))])
-    return Row(hit, (Strip(head), excerpt))
+    """A result: its relevance, place and heading, and below them the line that answers best."""
+    above = head(hit, columns - width(MARGIN) - ROOM_OF_RATING, base)
+    terminal = Terminal(columns - len(INDENT), has_styles=True)
+    line = next(passage(hit, query, terminal, whole=False, n_lines=1), "")[len(INDENT) :]
+    return Row(hit, (Strip([Segment(f"{rating(hit):<{ROOM_OF_RATING}}"), *above]), _excerpt(line)))
 
 
-def _styled(text: str) -> list[Segment]:
-    """The segments of a text with escape sequences, as `passage` has them."""
+def _excerpt(text: str) -> Strip:
+    """A line of text with the escape sequences of `passage`, below the place of its result."""
     parts = re.split(r"\x1b\[([\d;]*)m", text)
     styles = [None, *(SGR.get(code) for code in parts[1::2])]
-    return [Segment(part, style) for part, style in zip(parts[::2], styles, strict=True)]
+    segments = [Segment(part, style) for part, style in zip(parts[::2], styles, strict=True) if part]
+    if segments:
+        segments[0] = Segment(segments[0].text.lstrip(), segments[0].style)
+    return Strip([Segment(" " * ROOM_OF_RATING), *segments])
 
 
 def cut(text: str, columns: int, *, at_start: bool = False) -> str:
@@ -154,10 +147,13 @@ def cut(text: str, columns: int, *, at_start: bool = False) -> str:
     return text[: fitting(text, columns - 1)].rstrip() + "…"
 
 
-def head(hit: SearchResult, columns: int) -> Strip:
-    """The line above a document: the place of the result, and what a reader has to know of the file."""
+def head(hit: SearchResult, columns: int, base: str) -> Strip:
+    """The place of a result, what a reader has to know of its file, and its heading, in one line.
+
+    Places are shown without the folder ``base``, which all files share.
+    """
     state = f"  {OUTDATED[hit.file_state]}" if hit.file_state in OUTDATED else ""
-    name = cut(place(hit, Terminal()), columns - width(state), at_start=True)
+    name = cut(place(hit, Terminal()).removeprefix(base), columns - width(state), at_start=True)
     heading = cut(one_line(hit.full_heading), max(0, columns - width(name) - width(state) - 2))
     return Strip([Segment(name, PLACE), Segment(state, FAINT), Segment(f"  {heading}", HEADING)])
 
