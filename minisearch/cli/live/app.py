@@ -152,7 +152,9 @@ class SearchScreen(Screen[None]):
         """The widgets."""
         with Horizontal(id="top"):
             yield Static("❯ ")
-            yield Input(self._text, placeholder="Ask in your own words", id="query", compact=True)
+            field = Input(self._text, placeholder="Ask in your own words", id="query", compact=True)
+            field.cursor_blink = False
+            yield field
             yield Static(id="state")
         yield Static(id="notice")
         with Container(id="panes"):
@@ -331,9 +333,10 @@ class SearchScreen(Screen[None]):
                 open_place(place_at(hit.path, hit.at), one_line(hit.place))
             except InputError as error:  # raised here, it would leave the terminal to nobody
                 problem = printable(str(error))
-        self.search()  # the file may have changed
         if problem:
             self._say(problem, is_strong=True)
+        else:
+            self.search()  # the file may have changed
 
     def action_copy(self) -> None:
         """Copy the sentences that answer, with their source."""

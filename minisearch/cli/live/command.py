@@ -37,7 +37,7 @@ def ui(choice: IndexChoice, text: tuple[str, ...]) -> None:
       minisearch ui
       minisearch ui how do I retry a failed task
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not has_terminal():
         raise InputError("minisearch ui needs a terminal: in a pipe, use minisearch query")
     make_app = imported("cli.live.app", "LiveApp", "ui")
     with choice.open() as ms:
@@ -55,6 +55,11 @@ def ui(choice: IndexChoice, text: tuple[str, ...]) -> None:
     if error is not None:
         raise error
     sys.exit(app.return_code)  # not 0 after a fault of the app, which has printed its traceback
+
+
+def has_terminal() -> bool:
+    """Whether keys come from a terminal, and the screen is one."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _loading(searcher: Searcher) -> Future[None]:
