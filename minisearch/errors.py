@@ -159,6 +159,12 @@ def short(given: str) -> str:
 NAMES_SHOWN = 8  # in one message
 
 
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are: "a, b and 3 more"."""
+    n_more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {n_more:,} more" if n_more > 0 else "")
+
+
 def nearest_of(name: str, known: Sequence[str]) -> str:
     """The end of a message about an unknown name: the known one with the most similar spelling, or some."""
     import difflib  # imported only after a mistake
@@ -167,6 +173,4 @@ def nearest_of(name: str, known: Sequence[str]) -> str:
         return f": did you mean {near[0]}?"
     if not known:
         return ", or any other"
-    n_more = len(known) - NAMES_SHOWN
-    more = f" and {n_more:,} more" if n_more > 0 else ""
-    return f": there {'are' if len(known) > 1 else 'is'} {', '.join(known[:NAMES_SHOWN])}{more}"
+    return f": there {'are' if len(known) > 1 else 'is'} {listed(known)}"

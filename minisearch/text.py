@@ -36,8 +36,8 @@ EAST_ASIAN = (
 # With accents, ligatures, full-width forms and the International Phonetic Alphabet.
 LATIN = "A-Za-z\u00aa-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\ufb00-\ufb06\uff21-\uff5a"
 
-# Text that is searched by pairs of characters. Comments and names say CJK for South East Asian text too.
-CJK_RUN = re.compile(f"[{CJK}{SOUTH_EAST_ASIAN}]+")
+# Text that is searched by pairs of characters, here called paired: it has no reliable spaces between words.
+PAIRED_RUN = re.compile(f"[{CJK}{SOUTH_EAST_ASIAN}]+")
 
 A_LETTER = re.compile(r"[^\W\d_]")
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")
@@ -132,17 +132,17 @@ def without_mnemonics(text: str) -> str:
     return _MNEMONIC.sub(r"\1", text) if "[" in text else text
 
 
-def cjk_parts(text: str) -> list[tuple[str, bool]]:
-    """The runs of CJK characters and the text between them, in order, each with whether it is such a run.
+def paired_parts(text: str) -> list[tuple[str, bool]]:
+    """The runs of paired text and the text between them, in order, each with whether it is such a run.
 
-    >>> cjk_parts("Python入門 2")
+    >>> paired_parts("Python入門 2")
     [('Python', False), ('入門', True), (' 2', False)]
     """
     if text.isascii():
         return [(text, False)] if text else []
     parts = []
     end = 0
-    for run in CJK_RUN.finditer(text):
+    for run in PAIRED_RUN.finditer(text):
         parts += [(text[end : run.start()], False), (run[0], True)]
         end = run.end()
     parts.append((text[end:], False))
@@ -150,7 +150,7 @@ def cjk_parts(text: str) -> list[tuple[str, bool]]:
 
 
 def bigrams(run: str) -> list[str]:
-    """The overlapping pairs of a run of CJK characters, which stand for words; a single one stands alone.
+    """The overlapping pairs of a run of paired text, which stand for words; a single one stands alone.
 
     >>> bigrams("検索する")
     ['検索', '索す', 'する']
@@ -278,6 +278,8 @@ def _is_ordinal(number: str, before: str) -> bool:
     is_long = len(number) > 2 and number[-3:].isdigit()
     return not is_long and (named is None or named[0] not in _NUMBERED)
 
+
+NAVIGATION = "Navigation links"  # the heading of what stands around the content of a page
 
 # --- front matter ------------------------------------------------------------------------------------------
 

@@ -159,7 +159,7 @@ def test_the_recipe_for_fzf_searches_while_one_types(tmp_path: Path) -> None:
     for name, text in programs.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    command = f"PATH={tmp_path}:$PATH XDG_STATE_HOME={tmp_path} EDITOR=vim sh recipe"
+    command = f"PATH={tmp_path}:$PATH XDG_STATE_HOME={tmp_path}/state EDITOR=vim sh recipe"
     with Terminal(command, tmp_path, columns=160) as terminal:
         terminal.until(lambda screen: "> " in screen)
         terminal.type("git reflog")

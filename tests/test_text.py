@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from minisearch.text import (
     CJK,
-    CJK_RUN,
     EAST_ASIAN,
     HANGUL,
     LATIN,
+    PAIRED_RUN,
     STOP_WORDS,
     UNSPACED,
     bigrams,
-    cjk_parts,
     front_matter,
     is_mostly_latin,
     normalised_words,
+    paired_parts,
     sentence_starts,
     stem,
 )
@@ -216,7 +216,7 @@ def test_words_have_one_form_and_no_signs(text: str, words: list[str]) -> None:
 
 
 def test_cjk_runs_become_overlapping_pairs() -> None:
-    assert CJK_RUN.findall("Pythonの入門 v2") == ["の入門"]
+    assert PAIRED_RUN.findall("Pythonの入門 v2") == ["の入門"]
     assert bigrams("の入門") == ["の入", "入門"]
     assert bigrams("門") == ["門"]
 
@@ -277,7 +277,7 @@ def test_front_matter_that_never_ends_takes_linear_time(newline: str) -> None:
 
 @given(st.text(st.sampled_from("aé 検索カ한국_1\n")))
 def test_parts_are_the_text_and_only_runs_of_cjk_are_marked(text: str) -> None:
-    parts = cjk_parts(text)
+    parts = paired_parts(text)
     assert "".join(part for part, _ in parts) == text
-    assert [part for part, is_cjk in parts if is_cjk] == CJK_RUN.findall(text)
-    assert all(part and (is_cjk or not CJK_RUN.search(part)) for part, is_cjk in parts)
+    assert [part for part, is_paired in parts if is_paired] == PAIRED_RUN.findall(text)
+    assert all(part and (is_paired or not PAIRED_RUN.search(part)) for part, is_paired in parts)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from minisearch.text import LETTER_OR_DIGIT
+from minisearch.text import LETTER_OR_DIGIT, NAVIGATION
 from minisearch.types import Document, Heading
 
 SPACE = re.compile(r"\s*")
@@ -88,6 +88,8 @@ def _has_words(text: str) -> bool:
 
 def _body_start(text: str, heading: Heading, end: int) -> int:
     """Where the text below a heading begins: after the first line that consists of its words."""
+    if heading.title == NAVIGATION:  # which stands in no line
+        return heading.start
     position = first_line_end = 0
     for line in text[heading.start : end].splitlines(keepends=True):
         position += len(line)

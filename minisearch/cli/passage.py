@@ -45,8 +45,8 @@ from minisearch.text import (
     STOP_WORDS,
     begins_wide,
     bigrams,
-    cjk_parts,
     folded_letters,
+    paired_parts,
     stem,
 )
 
@@ -383,9 +383,9 @@ def _keys(text: str) -> Iterator[tuple[int, int, str]]:
     """The start, the end and the normalised form of each word."""
     for match in A_WORD.finditer(text):
         start = match.start()
-        for part, is_cjk in cjk_parts(match[0]):
-            word, end = part.casefold() if is_cjk else folded_letters(part), start + len(part)
-            if not is_cjk:
+        for part, is_paired in paired_parts(match[0]):
+            word, end = part.casefold() if is_paired else folded_letters(part), start + len(part)
+            if not is_paired:
                 yield start, end, word if word in STOP_WORDS else stem(word)
             else:
                 for position, key in enumerate(bigrams(word), start):

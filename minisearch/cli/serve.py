@@ -62,14 +62,16 @@ def mcp(choice: IndexChoice, port: int | None) -> None:
 @offline_option
 @with_index
 def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
-    """Serve the index over HTTP, as a JSON API.
+    """Serve a search page for your browser, and a JSON API.
+
+    The page is at the address that is printed. The API is below it:
 
     \b
       curl -s localhost:8642/v1/search --json '{"query": "how do I retry a failed task"}'
 
-    /openapi.json describes it. Only programs on this machine can ask, those of other accounts too, unless
-    --host is another address. With a token, which another address needs, each request must have it, as
-    "Authorization: Bearer TOKEN".
+    /openapi.json describes it. Only browsers and programs on this machine can ask, those of other accounts
+    too, unless --host is another address. With a token, which another address needs, each request must have
+    it, as "Authorization: Bearer TOKEN".
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     if host not in imported("server.guard", "LOOPBACK", "server") and not token:
         raise InputError(

@@ -41,7 +41,7 @@ from minisearch.cli.terminal import (
 from minisearch.errors import InputError
 from minisearch.formats import format_of
 from minisearch.results import place_name
-from minisearch.text import count
+from minisearch.text import count, newlines
 
 if TYPE_CHECKING:
     from minisearch.maintenance.chunks import FileChunks
@@ -172,7 +172,7 @@ def _chunk_lines(cut: FileChunks, terminal: Terminal, *, full: bool) -> Iterator
         yield ""
         yield one_line(f"{number:>4}  {_place(chunk, page)}")
         if full:
-            yield from (f"{INDENT}{line}" for line in printable(chunk.text).splitlines())
+            yield from (f"{INDENT}{line}" for line in printable(newlines(chunk.text)).splitlines())
         else:
             words = one_line(" ".join(chunk.text[: terminal.columns * 4].split()))
             yield INDENT + words[: fitting(words, terminal.columns - len(INDENT))]

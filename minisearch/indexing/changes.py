@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TypeVar
 from minisearch.chunking.chunker import split_document
 from minisearch.chunking.positions import bytes_under
 from minisearch.errors import CutShort, IngestError, MinisearchError
-from minisearch.files.embedded import embedded_data, without_ranges
+from minisearch.files.embedded import Range, embedded_data, without_ranges
 from minisearch.files.junk import junk_text_kind
 from minisearch.files.scope import OWN_FILE
 from minisearch.files.secrets import has_only_blanks, screened
@@ -273,15 +273,18 @@ def _document(file: FoundFile, data: bytes) -> Document:
     if not file.keeps_secrets:
         document = screened(document)
     if embedded and not kind:
-        document = without_embedded(document)
+        document = without_embedded(document, embedded)
     if has_only_blanks(document.text):
         raise _Refused("screened: there is nothing but secrets in it (--keep-secrets takes it)")
     return document
 
 
-def without_embedded(document: Document) -> Document:
-    """The document without embedded data, and a note; as it is if it has nothing else."""
-    embedded = embedded_data(document.text)
+def without_embedded(document: Document, embedded: Sequence[Range] | None = None) -> Document:
+    """The document without embedded data, and a note; as it is if it has nothing else.
+
+    ``embedded`` are the ranges of its text with such data, if they are known.
+    """
+    embedded = embedded_data(document.text) if embedded is None else embedded
     clean = edited(document, [(start, end, "") for start, end in embedded])
     if not embedded or not A_LETTER.search(clean.text):
         return document

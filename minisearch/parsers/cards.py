@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from minisearch.errors import listed
 from minisearch.parsers.encodings import charset_of
 from minisearch.parsers.source import MAX_TITLE, AnchoredText, DocumentBuilder, Source
 from minisearch.parsers.transfer import decoded
@@ -37,7 +38,6 @@ LINE = re.compile(r"[^\r\n]+")
 HEAD = re.compile(r'(?:[\w-]{1,100}\.)?(?P<name>[\w-]{1,100})(?P<parameters>(?:;(?:[^:;"]|"[^"]*")*)*):')
 PARAMETER = re.compile(r';(?:([\w-]+)=)?((?:[^;"]|"[^"]*")*)')
 MAX_HEAD = 10_000  # characters
-MAX_NAMED = 20
 # What is not copied: an escaped character, a date, the scheme of an address, a mark between parts.
 PIECE = re.compile(
     r"\\(?P<escaped>.)|\b(?P<date>(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(?:\d\d)?(Z?))?)\b"
@@ -58,7 +58,9 @@ def read_cards(source: Source) -> Document:
     """Each event, task or card as a section; a text that has none is read as plain text."""
     text = source.text
     is_old = OLD.search(text) is not None  # the space of a fold belongs to the text
-    folds = ((fold.start(), fold.end() - is_old) for fold in FOLD.finditer(text))
+    # A "=" in quoted-printable continues the line by itself.
+    found = (one for one in FOLD.finditer(text) if not (is_old and text[one.start() - 1] == "="))
+    folds = ((fold.start(), fold.end() - is_old) for fold in found)
     unfolded = AnchoredText(text, Anchors((0,), (0,))).without(folds)
     cards = _Cards(Source("", unfolded.text, Origin(unfolded.text), source.notes), "cards")
     cards.read()
@@ -93,7 +95,7 @@ class _Cards(DocumentBuilder):
         if len(self.headings) == 1:
             self.title = self.title or self.headings[0].title
         if left_out:
-            named = ", ".join(f"{name} ({n:,})" for name, n in sorted(left_out.items())[:MAX_NAMED])
+            named = listed([f"{name} ({n:,})" for name, n in sorted(left_out.items())])
             self.notes.append(f"properties left out: {named}")
 
     def _add(self, properties: list[_Property]) -> None:

@@ -63,6 +63,11 @@ def paragraph(words: str, level: int = 0, number: int = 0) -> Pieces:
     return [text_piece(text, headings, number)] if text else []
 
 
+def unnumbered(pieces: Pieces) -> Pieces:
+    """The pieces without the numbers of paragraphs."""
+    return [piece | {"line": 0} if "line" in piece else piece for piece in pieces]
+
+
 def words_of(pieces: Pieces) -> str:
     """All words of the pieces."""
     lines = (
@@ -92,17 +97,12 @@ class Contents:
     scanned: list[int] = field(default_factory=list)
 
     def add_property(self, name: str, value: object) -> None:
-        """Add a property of the file, unless it is empty; the first title is the document's.
-
-        Keywords are separated by commas or semicolons.
-        """
+        """Add a property of the file, unless it is empty; the first title is the document's."""
         text = " ".join(str(value or "").split())[:MAX_PROPERTY]
         if name == "title":
             self.title = self.title or text
-            return
-        for one in re.split("[;,]", text) if name == "keywords" else [text]:
-            if one.strip():
-                self.properties.append((name, one.strip()))
+        elif text:
+            self.properties.append((name, text))
 
     def note_unreadable(self, name: str) -> None:
         """Note that a part cannot be read."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from minisearch.errors import listed
 from minisearch.parsers.cards import read_cards
 from minisearch.parsers.encodings import charset_of, detect, shown
 from minisearch.parsers.html import read_html
@@ -36,7 +37,6 @@ READERS = {"text/html": read_html, "text/x-amp-html": read_html, "text/calendar"
 READERS |= dict.fromkeys(("text/vcard", "text/x-vcard", "text/directory"), read_cards)
 NO_TEXT = {"text/css", "text/javascript", "text/ecmascript"}  # of a page that a browser saved as one file
 MAX_DEPTH = 20
-MAX_NAMED = 5  # attachments in a note
 MAX_NAME = 80
 
 # Of a text: what only the plain form of a mail has, such as the addresses of links; words; blank lines.
@@ -111,9 +111,7 @@ class _Mail(DocumentBuilder):
         """The mail, with notes on what was left out."""
         self.notes = list(dict.fromkeys(self.notes))
         if self._left_out:
-            n_others = len(self._left_out) - MAX_NAMED
-            others = f" and {n_others} more" if n_others > 0 else ""
-            self.notes.append(f"attachments left out: {', '.join(self._left_out[:MAX_NAMED])}{others}")
+            self.notes.append(f"attachments left out: {listed(self._left_out)}")
         return super().document()
 
     def _add_part(self, part: Part, depth: int, *, is_body: bool = False) -> None:

@@ -62,7 +62,9 @@ def origin_of(data: bytes, format_: str = "text") -> tuple[Origin, tuple[str, ..
         if may_be_it and (origin := _declared(data, charset)):
             return origin, ()
     declared = ""
-    if labels and format_ != "email" and n_high and charset_of(labels[0]) != "utf-8":
+    # In HTML, "utf-16" in a declaration that can be read as ASCII means UTF-8.
+    usual = ("utf-8", "utf-16-le", "utf-16-be") if format_ == "html" else ("utf-8",)
+    if labels and format_ != "email" and n_high and charset_of(labels[0]) not in usual:
         is_known = charset_of(labels[0]) is not None
         declared = f"declared as {labels[0]}, {'but is not' if is_known else 'an unknown encoding'}; "
     n_formed = len(data) - len(UTF_8_FORM.sub(b"", data)) if n_invalid else n_high
@@ -205,13 +207,17 @@ LANGUAGES = {
     "оаинвеіртслкдумпязбьгчйхїцюєшжщґф": "",
     "аоиетнрвслкдпмзбуъягчцжщшйхюфь": "",
     "αοιετσνηυρπκμλςωάίόδέγύχήθφώβξζψϊϋΐΰ": "",
+    "יוהלאתרבמשנדעקחםפכטזגןצסךףץ": "",
+    "اليمونرتبةعدسفهكقحجأشطصخإىذزضثئغءظؤآ": "",
+    "ารนอกเง่มยล้วดัทสตะปิบคหีแจพชขใืไุู็์โผศำธณถซึญ": "",
 }
 WEIGHTS = {
     letters: {letter: 1 - place / len(letters) / 4 for place, letter in enumerate(letters)}
     for letters in LANGUAGES
 }
 ALPHABETS = ("cp1252", "cp1250", "cp1251", "koi8-r", "koi8-u", "mac-roman", "cp437", "cp850", "cp866",
-             "cp1254", "iso8859-2", "cp1253", "mac-cyrillic", "iso8859-5", "cp852")  # fmt: skip
+             "cp1254", "iso8859-2", "cp1253", "mac-cyrillic", "iso8859-5", "cp852", "cp1255", "cp1256",
+             "iso8859-6", "cp874")  # fmt: skip
 # Characters beside the letters that prose has, and those that may stand between two letters.
 TYPOGRAPHY = frozenset("\xa0–—…«»„“”‘’°§€£©®·¿¡№™•ªº\u2011")
 IN_WORDS = frozenset("’·\xa0\u2011")
@@ -278,18 +284,20 @@ def _score(text: str, hints: dict[str, float]) -> float:
     """How well the characters beyond ASCII fit the spelling of one language, about 1 for a text in it.
 
     A letter counts less the rarer it is.  A letter of another language, a capital after a small letter, a
-    letter of another script than its neighbours', and a sign inside a word count against the text.
+    letter of another script than its neighbours', and a sign inside a word count against the text; a capital
+    after another does a little.
     """
     signs, letters = 0.0, Counter[str]()
     contexts = Counter(IN_CONTEXT.findall(f" {text} "))
     for (before, character, after), n in contexts.items():
-        if not character.isalpha() or character in "ªº":
+        if not (character.isalpha() or unicodedata.category(character) == "Mn") or character in "ªº":
             is_inside = before.isalpha() and after.isalpha() and character not in IN_WORDS
             signs += n * (0.7 if character in TYPOGRAPHY and not is_inside else -1)
         elif (before.islower() and character.isupper()) or _is_other_script(character, before + after):
             signs -= n
         else:
             letters[character.lower()] += n
+            signs -= n / 40 * (before.isupper() and character.isupper())
     best = max(
         hint + sum(n * WEIGHTS[language].get(letter, -1) for letter, n in letters.items()) / contexts.total()
         for language, hint in hints.items()

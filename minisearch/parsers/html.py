@@ -1,6 +1,7 @@
 """HTML: the text that a person would see, with headings, blocks and metadata.
 
-What nobody sees (see `hidden`) is left out, and counted.
+What nobody sees (see `hidden`) is left out, and counted.  Navigation, and other lists of links around the
+content, are sections of their own, so that a passage is one or the other.
 
 Not the standard library's parser: that takes quadratic time on unclosed markup (minutes for 200 KB of
 ``<a ``), and this needs no tree, only a pass over the tags.  Each pattern below starts where the last one
@@ -11,13 +12,16 @@ from __future__ import annotations
 
 import html
 import re
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from minisearch.parsers.hidden import HARD, SHOWN, UNSEEN, Styles, attributes_of
 from minisearch.parsers.source import MAX_TITLE, Block, DocumentBuilder, Source, top_title
 from minisearch.parsers.tables import Cell, Row, labels_by_position
-from minisearch.text import A_LETTER
+from minisearch.text import A_LETTER, NAVIGATION
 from minisearch.types import Document, Heading
 
 # The name is bounded, for no tag has a longer one, and each "<" in "<a<a<a" would be matched to the end.
@@ -28,6 +32,7 @@ PIECE = re.compile(r"(?P<words>[^ \t\n\r\f&]+(?: [^ \t\n\r\f&]+)*)|(?P<reference
 PIECE_IN_PRE = re.compile(r"(?P<words>[^&]+)|(?P<reference>&#?\w*;?)")
 ALT = re.compile(r"""\salt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 PICTURE_NAME = re.compile(r"[^\s<>]+\.(?:svg|png|jpe?g|gif|webp|bmp|tiff?)", re.IGNORECASE)
+UNQUOTED_END = re.compile(r"""=[^\s"'=<>]*/>\Z""")  # <a href=/b/>, which is no empty element
 SPAN = re.compile(r"""\s(colspan|rowspan)\s*=\s*["']?\s*([0-9]{1,9})""", re.IGNORECASE)
 TABLE = re.compile("</?table", re.IGNORECASE)
 LONG_NUMBER = re.compile("&#(?:[0-9]{10,}|[xX][0-9a-fA-F]{10,});?")
@@ -54,11 +59,15 @@ ENDS_PARAGRAPH = {*PARAGRAPHS.split(), *CELLS, "dd", "div", "dt", "figcaption", 
 GAP_AROUND = {
     **dict.fromkeys(PARAGRAPHS.split(), "\n\n"),
     **dict.fromkeys(LINES.split(), "\n"),
-    **dict.fromkeys((*CELLS, *APART.split()), " "),
+    **dict.fromkeys((*CELLS, *APART.split(), "annotation", "desc", "text"), " "),
 }
 # Open elements without end tags that the start of another ends; a block also ends a paragraph.
 ENDED_BY = {"li": {"li"}, "tr": {"tr", "td", "th"}, "option": {"option"}}
 ENDED_BY |= {"td": {"td", "th"}, "th": {"td", "th"}, "dt": {"dt", "dd"}, "dd": {"dt", "dd"}}
+
+AROUND = {"nav", "header", "footer", "aside"}  # elements around the content
+NAVIGATION_ROLE = re.compile(r"""\srole\s*=\s*["']?navigation\b""", re.IGNORECASE)
+MIN_LINKS, MOST = 2, 0.5  # links in a list of them, and their share of its text
 
 INLINE = {"", "inline", "none", "contents"}
 ROWS = {"flex", "inline-flex", "grid", "inline-grid"}  # whose elements stand apart
@@ -73,6 +82,7 @@ def read_html(source: Source) -> Document:
     page.title = page.title or top_title(page.headings)
     page.elements.close("", len(page))
     page.blocks = page.elements.blocks
+    page.headings = _with_navigation(page.headings, page.elements.parts, page.elements.links)
     if page.n_hidden >= MIN_HIDDEN:
         page.notes.append(f"hidden words left out: {page.n_hidden:,}")
     return page.document()
@@ -87,7 +97,6 @@ class _Page(DocumentBuilder):
         self.elements = _Elements()
         self.gap = ""  # pending white space, written before the next word
         self.last_break = -1  # where the last piece with a line break begins
-        self.n_pre = 0  # open elements
         self.n_hidden = 0  # words
         self.link_end = -1  # where the last link ended
         self.level = 0  # of the open heading
@@ -151,7 +160,7 @@ class _Page(DocumentBuilder):
         end = end_tag.start() if end_tag else len(self.html)
         if name == "style" and "media" not in self.html[tag:start].lower():
             self.elements.styles.add(self.html[start:end])
-        if name == "title" and not self.title:
+        if name == "title" and not (self.title or self.elements.places["svg"]):
             self.title = " ".join(_unescaped(self.html[start:end]).split())[:MAX_TITLE]
         return end
 
@@ -179,14 +188,14 @@ class _Page(DocumentBuilder):
         elif name == "table" and not self.level:
             self._look_at_table(end)
         gap = self.elements.open(name, self.html[start:end], len(self))
-        self._gap_around(name, " " if name == "a" and self.link_end == len(self) else gap)
-        self.n_pre += name == "pre"
+        if name == "a" and self.link_end == len(self):
+            gap = "\n" if self.elements.n_parts else " "
+        self._gap_around(name, gap)
         if name in HEADINGS:
             self.level, self.heading_start = int(name[1]), None
 
     def _close(self, name: str) -> None:
         self._gap_around(name, self.elements.close(name, len(self)))
-        self.n_pre = max(self.n_pre - (name == "pre"), 0)
         self.link_end = len(self) if name == "a" else self.link_end
         if name in HEADINGS:
             if self.level and self.heading_start is not None:
@@ -226,7 +235,7 @@ class _Page(DocumentBuilder):
         if self.elements.is_hidden:
             self.n_hidden += len(self.html[start:end].split())
             return
-        for piece in (PIECE_IN_PRE if self.n_pre else PIECE).finditer(self.html, start, end):
+        for piece in (PIECE_IN_PRE if self.elements.places["pre"] else PIECE).finditer(self.html, start, end):
             if piece["words"]:
                 self._put(piece["words"], piece)
             elif piece["reference"]:
@@ -314,6 +323,7 @@ class _Element:
     gap: str
     nesting: int
     is_row: bool = False
+    part: str = ""  # its name if it stands around the content
     begin: int = -1
 
 
@@ -323,6 +333,9 @@ class _Elements:
     def __init__(self) -> None:
         self.styles = Styles()
         self.blocks: list[Block] = []
+        self.links: list[Block] = []
+        self.parts: list[tuple[int, int, str]] = []  # around the content
+        self.n_parts = 0  # open ones
         self._open = [_Element("", SHOWN, "", -1)]
         self.places: dict[str, list[int]] = defaultdict(list, {"": [0]})  # of open elements, by their names
         self._n_begun = 0
@@ -345,10 +358,13 @@ class _Elements:
         gap = GAP_AROUND.get(name, "\n" if display not in INLINE else " " if above.is_row else "")
         if state != SHOWN and GAPS.index(gap) <= 1:
             gap = ""
-        if name not in VOID and not tag.endswith("/>"):
+        if name not in VOID and (not tag.endswith("/>") or UNQUOTED_END.search(tag)):
             place = len(self._open)
             nesting = place if name in NESTING else above.nesting
-            self._open.append(_Element(name, state, gap, nesting, name == "nav" or display in ROWS))
+            part = "nav" if "navigation" in tag and NAVIGATION_ROLE.search(tag) else name
+            is_row, part = name == "nav" or display in ROWS, part if part in AROUND else ""
+            self._open.append(_Element(name, state, gap, nesting, is_row, part))
+            self.n_parts += part != ""
             self.places[name].append(place)
         return gap
 
@@ -379,6 +395,11 @@ class _Elements:
         self._n_begun = min(self._n_begun, len(self._open))
         if closed.name in BLOCKS and closed.begin >= 0:
             self.blocks.append((closed.begin, position))
+        elif closed.name == "a" and closed.begin >= 0:
+            self.links.append((closed.begin, position))
+        if closed.part:
+            self.n_parts -= 1
+            self.parts.append((max(closed.begin, 0), position, closed.part))
         return closed.gap
 
     def state_of(self, name: str, tag: str) -> tuple[int, str]:
@@ -388,6 +409,31 @@ class _Elements:
             return around, ""
         own, display = self.styles.of(name, tag)
         return around if own is None else own, display
+
+
+def _with_navigation(
+    headings: Sequence[Heading], parts: Iterable[tuple[int, int, str]], links: Sequence[Block]
+) -> list[Heading]:
+    """The headings with one above each list of links around the content, and one without words below it."""
+    starts = [start for start, _ in links]
+    lengths = [0, *accumulate(end - start for start, end in links)]
+    places = [one.start for one in headings]
+    n_tops = [0, *accumulate(one.level == 1 for one in headings)]
+    found, after, position, level = list[Heading](), 0, 0, 2
+    for start, end, name in sorted(parts, key=lambda part: (part[0], -part[1])):
+        first, last = bisect_left(starts, start), bisect_left(starts, end)
+        above, below = bisect_left(places, start), bisect_left(places, end)
+        has_title = below > above if name == "header" else n_tops[below] > n_tops[above]
+        is_list = last - first >= MIN_LINKS and lengths[last] - lengths[first] > MOST * (end - start)
+        if start >= after and is_list and not has_title:
+            level = headings[above - 1].level + 1 if above > position else level
+            found += [*headings[position:above], Heading(start, level, NAVIGATION), Heading(end, level, "")]
+            position, after = below, end
+    found += headings[position:]
+    nexts = [one.start for one in found[1:]]
+    return [
+        one for one, after in zip(found, nexts, strict=False) if one.title or after - one.start > 2
+    ] + found[-1:]
 
 
 def _unescaped(text: str) -> str:

@@ -54,7 +54,7 @@ ASCIIDOC = _Language(
         r"(?<!\w)_(\S[^_\n]*)_(?!\w)",
         r"`([^`\n]+)`",
     ),
-    field=_pattern(r"^:([a-z][\w-]*):[ \t]+(\S(?:[^\n]*[ \t]\\\n)*[^\n]*)$"),
+    field=_pattern(r"^:([\w-]+):[ \t]+(\S(?:[^\n]*[ \t]\\\n)*[^\n]*)$"),
 )
 # The lines of people and of the version below the title of an AsciiDoc document.
 PERSON = r"[^\W\d_][\w.'’-]*(?:[ \t]+[\w.'’-]+){0,3}(?:[ \t]+<[^<>\n]{1,200}>)?"
@@ -62,7 +62,8 @@ HEADER = re.compile(
     rf"""\A(?:[ \t]*\n|(?://|:)[^\n]*\n)*=[ \t][^\n]*\n(?:(?://|:)[^\n]*\n)*
     (?P<lines>(?P<people>{PERSON}(?:;[ \t]*{PERSON})*)[ \t]*(?:\n|\Z)
     (?:(?!\s)(?:(?:v(?=\d)|(?=\d[\w.-]*,))(?P<version>[\w.-]+),?[ \t]*)?
-    (?P<date>\d[\w./\ -]*|[A-Z]\w+\ \d[\w,\ ]*)?(?::[ \t]+(?P<remark>\S[^\n]*))?[ \t]*(?:\n|\Z))?)""",
+    (?P<date>\d[\w./\ -]{{0,50}}|[A-Z]\w{{2,20}}\ \d[\w,\ ]{{0,50}})?
+    (?::[ \t]+(?P<remark>\S[^\n]*))?[ \t]*(?:\n|\Z))?)""",
     re.VERBOSE,
 )
 ORG = _Language(
@@ -82,12 +83,12 @@ ORG = _Language(
         r"(?<!\w)=(\S[^=\n]*)=(?!\w)|(?<!\w)~(\S[^~\n]*)~(?!\w)",
     ),
     field=_pattern(
-        r"^#\+(?!(?i:options|startup|setupfile|include|bind|macro|property|\w*todo|(?:attr|html|latex)_\w+):)"
+        r"^#\+(?!(?i:options|startup|setupfile|include|bind|macro|property|\w*todo|(?:attr|html|latex)_\w+"
+        r"|caption|name|headers?|results|call|plot|tblfm|toc):)"
         r"(\w+):[ \t]*(\S[^\n]*)$"
     ),
 )
-# The lines above the text of an Org file, a drawer of properties, and a date with its brackets.
-ORG_TOP = re.compile(r"(?:[ \t]*(?:#(?!\+(?i:begin))[^\n]*)?(?:\n|\Z)|[ \t]*:\w+:[^\n]*(?:\n|\Z))*")
+# A drawer of properties, and a date with its brackets.
 DRAWER = _pattern(r"^[ \t]*:PROPERTIES:[ \t]*\n((?:[^\n]*\n){0,100}?)[ \t]*:END:[ \t]*$")
 PROPERTY = _pattern(r"^[ \t]*:([\w-]+):[ \t]+(\S[^\n]*)$")
 AND = re.compile(r"\\and(?![a-zA-Z])")  # between the authors of LaTeX
@@ -189,18 +190,16 @@ def _fields(language: _Language, flat: str) -> Fields:
 
 def _pairs(language: _Language, flat: str) -> Iterator[tuple[str, str]]:
     """The names and values of the fields."""
-    end = top.end() if language is ORG and (top := ORG_TOP.match(flat)) else len(flat)
-    for found in language.field.finditer(flat, 0, end):
-        for words in AND.split(found[2].replace("\\\n", "")):
-            yield from _org_pairs(found[1].lower(), _plain(language, words))
-    if language is ORG:
-        for start, end in _outside_code(ORG, flat, 0):
-            for drawer in DRAWER.finditer(flat, start, end):
-                for name, words in PROPERTY.findall(drawer[1]):
-                    yield from _org_pairs(name, words)
-            for heading in ORG.heading.finditer(flat, start, end):
-                yield from _org_pairs("filetags", heading[3] or "")
-    elif language is ASCIIDOC and (header := HEADER.match(flat)):
+    for start, end in _outside_code(language, flat, 0):
+        for found in language.field.finditer(flat, start, end):
+            for words in AND.split(found[2].replace("\\\n", "")):
+                yield from _org_pairs(found[1].lower(), _plain(language, words))
+        for drawer in DRAWER.finditer(flat, start, end) if language is ORG else ():
+            for name, words in PROPERTY.findall(drawer[1]):
+                yield from _org_pairs(name, words)
+        for heading in ORG.heading.finditer(flat, start, end) if language is ORG else ():
+            yield from _org_pairs("filetags", heading[3] or "")
+    if language is ASCIIDOC and (header := HEADER.match(flat)):
         for person in header["people"].split(";"):
             yield from zip(("author", "email"), person.rstrip("> \t").split("<"), strict=False)
         yield from ((name, header[name] or "") for name in ("version", "date", "remark"))

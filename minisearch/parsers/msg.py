@@ -16,8 +16,9 @@ from typing import Any
 
 import olefile
 
+from minisearch.errors import listed
 from minisearch.parsers import rtf
-from minisearch.parsers.contents import Contents, ExtractionError, Pieces, paragraph
+from minisearch.parsers.contents import Contents, ExtractionError, Pieces, paragraph, unnumbered
 
 UNICODE, NARROW, BINARY, NUMBER, TIME = 0x001F, 0x001E, 0x0102, 0x0003, 0x0040
 SUBJECT, BODY, HTML, RTF, DISPLAYED_TO, DISPLAYED_CC = 0x0037, 0x1000, 0x1013, 0x1009, 0x0E04, 0x0E03
@@ -27,7 +28,7 @@ TIMES = (0x0039, 0x0E06, 0x3007)  # sent, delivered, written
 CODE_PAGE, CODE_PAGE_OF_HTML = 0x3FFD, 0x3FDE
 KINDS = {1: "To", 2: "Cc"}
 EPOCH = datetime.datetime(1601, 1, 1)
-MAX_DEPTH, MAX_NAMED, MAX_NAME = 20, 5, 80
+MAX_DEPTH, MAX_NAME = 20, 80
 TABLE = "__properties_version1.0"
 Path = tuple[str, ...]  # of a folder in the file
 
@@ -51,8 +52,7 @@ def extract(data: bytes) -> dict[str, Any]:
     for name, value in _headers(message):
         contents.add_property(name.lower(), value)
     if left_out:
-        more = f" and {len(left_out) - MAX_NAMED} more" if len(left_out) > MAX_NAMED else ""
-        contents.notes.append(f"attachments left out: {', '.join(left_out[:MAX_NAMED])}{more}")
+        contents.notes.append(f"attachments left out: {listed(left_out)}")
     return contents.as_json()
 
 
@@ -148,7 +148,7 @@ def _body(message: _Folder) -> Pieces:
     pages: list[Pieces] = [[]]
     with suppress(ExtractionError):  # it is not RTF
         pages = rtf.extract(_unpacked(packed))["pages"] if packed else pages
-    return [piece | {"line": 0} if "line" in piece else piece for piece in pages[0]]
+    return unnumbered(pages[0])
 
 
 # --- compressed RTF (MS-OXRTFCP) ---------------------------------------------------------------------------

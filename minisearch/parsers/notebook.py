@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+from minisearch.errors import listed
 from minisearch.parsers.json_ import Node, NotJson, Token, copy_string, read_json, string_value, tree
 from minisearch.parsers.markdown import read_markdown
 from minisearch.parsers.source import (
@@ -25,7 +26,6 @@ from minisearch.types import Document
 # Of an output in several forms, the first of these is taken.
 TEXT_FORMS = ("text/plain", "text/markdown", "text/latex", "text")  # the last is what was printed
 ALTERNATIVES = {*TEXT_FORMS, "text/html"}  # of the form that is taken: they say nothing more
-MAX_FORMS = 5  # named in a note
 
 LANGUAGES = dict.fromkeys(("c++", "c++11", "c++14", "c++17"), "cpp") | {"c#": "csharp", "ipython": "python"}
 
@@ -95,10 +95,9 @@ class _Notebook(DocumentBuilder):
     def document(self) -> Document:
         """The notebook, with a note on what was left out."""
         if self._n_left_out:
-            counts = Counter(dict(sorted(self._n_left_out.items()))).most_common(MAX_FORMS)
-            named = ", ".join(f"{n} {form[:80]}" for form, n in counts)
-            more = " and others" if len(self._n_left_out) > MAX_FORMS else ""
-            self.notes.append(f"outputs that are not text are left out: {named}{more}")
+            counts = Counter(dict(sorted(self._n_left_out.items()))).most_common()
+            named = listed([f"{n} {form[:80]}" for form, n in counts])
+            self.notes.append(f"outputs that are not text are left out: {named}")
         return super().document()
 
     def _strings(self, node: Node | None) -> Strings:

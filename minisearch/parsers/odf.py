@@ -21,6 +21,7 @@ from minisearch.parsers.contents import (
     filled_down,
     paragraph,
     text_piece,
+    unnumbered,
     words_of,
 )
 from minisearch.parsers.docx_styles import NUMBER_FORMATS
@@ -221,7 +222,7 @@ def _slide(slide: Element) -> Pieces:
     notes = " ".join(_words([one]) for one in children(slide, "notes", "frame"))
     pieces = paragraph("" if title is None else _words([title]), level=1) + _Reader().read(shapes)
     pieces += [text_piece(f"Notes: {notes}")] * bool(notes.strip())
-    return [piece | {"line": 0} if "line" in piece else piece for piece in pieces]
+    return unnumbered(pieces)
 
 
 def _box(shape: Element) -> Box | None:

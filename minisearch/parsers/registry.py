@@ -113,30 +113,44 @@ READERS: dict[str, Callable[[Source], Document]] = {
 # the reason.
 MAGIC = (
     (b"%PDF-", "", "a PDF by another name: call it .pdf"),
+    (b"{\\rtf", "rtf", "an RTF file by another name: call it .rtf"),
+)
+# The same of formats that nothing reads, for files whose suffix has no advice.
+BINARY = (
     (
         b"PK\x03\x04",
-        "",
         "a ZIP archive: unpack it to index its files; a document needs its own suffix (.docx, .epub)",
     ),
-    (b"7z\xbc\xaf", "", "a 7z archive: unpack it to index its files"),
-    (b"Rar!\x1a\x07", "", "a RAR archive: unpack it to index its files"),
-    (b"\x1f\x8b", "", "a gzip archive: unpack it to index its files"),
-    (b"BZh", "", "a bzip2 archive: unpack it to index its files"),
-    (b"\xfd7zXZ", "", "an xz archive: unpack it to index its files"),
+    (b"7z\xbc\xaf", "a 7z archive: unpack it to index its files"),
+    (b"Rar!\x1a\x07", "a RAR archive: unpack it to index its files"),
+    (b"\x1f\x8b", "a gzip archive: unpack it to index its files"),
+    (b"BZh", "a bzip2 archive: unpack it to index its files"),
+    (b"\xfd7zXZ", "an xz archive: unpack it to index its files"),
     (
         b"\xd0\xcf\x11\xe0",
-        "",
         "an old or encrypted Office document (save it as .docx, .xlsx or .pdf) or a message (call it .msg)",
     ),
-    (b"{\\rtf", "rtf", "an RTF file by another name: call it .rtf"),
-    (b"\x89PNG", "", "binary file (PNG image)"),
-    (b"\xff\xd8\xff", "", "binary file (JPEG image)"),
-    (b"GIF8", "", "binary file (GIF image)"),
-    (b"\x7fELF", "", "binary file (ELF program)"),
+    (b"\x89PNG", "binary file (PNG image)"),
+    (b"\xff\xd8\xff", "binary file (JPEG image)"),
+    (b"GIF8", "binary file (GIF image)"),
+    (b"\x7fELF", "binary file (ELF program)"),
 )
-
-
-IWORK = {".pages": ".docx", ".key": ".pptx", ".numbers": ".xlsx"}
+# What to do with binary files of these suffixes.
+ADVICE = {
+    ".doc .dot": "old Word format: save it as .docx",
+    ".xls .xlt .xlsb": "old or binary Excel format: save it as .xlsx",
+    ".ppt .pps .pot": "old PowerPoint format: save it as .pptx",
+    ".pages": "a document of Apple's iWork: export it as .docx or .pdf",
+    ".key": "a document of Apple's iWork: export it as .pptx or .pdf",
+    ".numbers": "a document of Apple's iWork: export it as .xlsx or .pdf",
+    ".one": "OneNote section: export it as .docx or .pdf",
+    ".pub .vsd .vsdx .wpd .wps .djvu": "not a format that is read: export it as .pdf",
+    ".mobi .azw .azw3": "Kindle book: convert it to .epub",
+    ".gif .heic .jpeg .jpg .png .tif .tiff .webp": "image: to read its words, save it as .pdf for --ocr",
+    ".aac .flac .m4a .mp3 .ogg .opus .wav .wma": "sound: only a transcript as text can be indexed",
+    ".avi .mkv .mov .mp4 .webm .wmv": "video: only a transcript as text can be indexed",
+}
+ADVICE_BY_SUFFIX = {suffix: advice for suffixes, advice in ADVICE.items() for suffix in suffixes.split()}
 
 # In the first entry of a ZIP archive, with the kind of the document after it.
 OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument."
@@ -175,13 +189,17 @@ def parse(path: str, data: bytes, *, uses_ocr: bool = False) -> Document:
     else:
         if OPEN_DOCUMENT in data[:128]:
             raise IngestError("an OpenDocument file by another name: call it .odt, .ods or .odp")
-        suffix = suffix_of(path)
-        if suffix in IWORK and data.startswith(b"PK"):
-            raise IngestError(f"a document of Apple's iWork: export it as {IWORK[suffix]} or .pdf")
         for magic, own, reason in MAGIC:
             if data.startswith(magic) and own != format_.name:
                 raise IngestError(reason)
-        source = decode(path, data, format_.name)
+        advice = ADVICE_BY_SUFFIX.get(suffix_of(path), "")
+        for magic, reason in BINARY:
+            if data.startswith(magic):
+                raise IngestError(advice or reason)
+        try:
+            source = decode(path, data, format_.name)
+        except IngestError as error:
+            raise IngestError(advice or str(error)) from error
         document = source.in_file(READERS[format_.name](source))
     return without_terminal_codes(replace(document, language=document.language or format_.language))
 

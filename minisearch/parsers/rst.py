@@ -45,6 +45,7 @@ OBJECT = re.compile(
 BODY = r"\n(?:[ \t]*\n)*({0}[ \t]+)\S[^\n]*(?:\n(?:[ \t]*\n)*{0}[ \t]+\S[^\n]*)*"
 # ":author: x", with the indented lines below; and what may stand between: blank lines, comments, labels.
 FIELD = re.compile(r":([^:\n]+):(?=\s|\Z)[ \t]*([^\n]*(?:\n[ \t]+[^\s][^\n]*)*)(?:\n|\Z)")
+META = re.compile(r"^\.\. meta::[ \t]*\n((?:[ \t]+:[^\n]*(?:\n|\Z))+)", re.MULTILINE)
 BULLET = re.compile(r"(?:\A|\n)[ \t]*[-*+•][ \t]+")
 # "[ \t]" and not "[ \t]+" before "[^\n]*": of two runs that overlap, every split would be tried.
 BLANK_OR_MARKUP = re.compile(r"(?:[ \t]*\n|\.\.(?:[ \t][^\n]*)?\n(?:[ \t][^\n]*\n)*)*")
@@ -68,7 +69,7 @@ def read_rst(source: Source) -> Document:
     tables = sorted([*drawn_tables(flat), *(one for one, _ in found)], key=lambda table: table.start)
     document = replace(
         source.unchanged("rst", *fields.notes()),
-        title=top_title(headings),
+        title=top_title(headings) or fields.text("title")[:MAX_TITLE],
         headings=headings,
         fields=fields.found(),
         names=fields.names(),
@@ -80,7 +81,7 @@ def read_rst(source: Source) -> Document:
 
 def _directives(flat: str) -> Iterator[tuple[DrawnTable, list[Edit]]]:
     """The tables of directives, and edits that leave the title of the directive above each."""
-    for found in TABLE.finditer(flat):
+    for found in TABLE.finditer(flat) if "-table::" in flat else ():  # the search looks at every line
         position, end = found.start(4), found.start(4) + len(found[4].rstrip())
         options: dict[str, tuple[str, int, int]] = {}
         while option := OPTION.match(flat, position, end):
@@ -148,11 +149,15 @@ def _with_objects(flat: str, sections: Sequence[Heading]) -> list[Heading]:
 
 
 def _fields(flat: str, sections: list[tuple[Heading, int]]) -> tuple[Fields, list[Edit]]:
-    """The field lists at the top of a file, above its title or right below; edits that leave them out.
+    """The field lists above the title and right below, and ``meta``; edits that leave them out.
 
     A field longer than a title, such as an abstract, stays in the text.
     """
     fields, edits, position, is_below = Fields(), list[Edit](), 0, False
+    for meta in META.finditer(flat):
+        for option in OPTION.finditer(meta[1]):
+            fields.add(option[1], option[2].strip() or None)
+        edits.append((*meta.span(), ""))
     while True:
         between = BLANK_OR_MARKUP.match(flat, position)
         position = between.end() if between else position
@@ -165,7 +170,7 @@ def _fields(flat: str, sections: list[tuple[Heading, int]]) -> tuple[Fields, lis
         elif sections and not is_below and sections[0][0].start <= position:
             position, is_below = sections[0][1], True
         else:
-            return fields, edits if fields.are_whole and flat[position:].strip() else []
+            return fields, sorted(edits) if fields.are_whole and flat[position:].strip() else []
 
 
 def _headings(flat: str) -> Iterator[tuple[Heading, int]]:

@@ -264,14 +264,15 @@ def read_text(source: Source) -> Document:
 # Escape sequences of terminals: colours and the cursor, titles of windows, character sets; and what a letter
 # of a manual page is printed over: itself if it is bold, a line.
 TERMINAL_CODE = re.compile(
-    r"\x1b(?:\[[0-?]{0,50}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"
+    r"(?:\x1b\[|\x9b)[0-?]{0,50}[ -/]{0,9}[@-~]|\x1b(?:\][^\x07\x1b\n]{0,500}(?:\x07|\x1b\\)"
     r"|[#%()*+][0-9A-Z]|[78=>@-Z\\^_c])|(?:_|\+(?=\x08o)|([^\s\x08])(?=\x08\1))\x08(?=\S)"
 )
 
 
 def without_terminal_codes(document: Document) -> Document:
     """The document without the codes that colour text and move the cursor on a terminal."""
-    codes = [(*code.span(), "") for code in TERMINAL_CODE.finditer(document.text)]
+    has_codes = "\x1b" in document.text or "\b" in document.text  # the pattern alone is slow
+    codes = [(*code.span(), "") for code in TERMINAL_CODE.finditer(document.text)] if has_codes else []
     if not codes:
         return document
     document = edited(document, codes)
@@ -286,7 +287,6 @@ Value = str | float | bool
 MAX_VALUES = 200
 MAX_VALUE = 1_000  # characters
 MAX_NAME = 100
-LIST_BREAK = re.compile(r"\s*[,;]\s*")
 MAX_NAMES = 1_000  # characters: they are repeated with each chunk
 LISTS = {"keywords", "tags", "categories"}  # a text in one of them is a list with commas or semicolons
 
@@ -311,7 +311,7 @@ class Fields:
         if value is None or not name:
             return
         if name in LISTS and isinstance(plain, str) and not is_item:
-            self.add_all(name, filter(None, LIST_BREAK.split(plain)))
+            self.add_all(name, filter(None, map(str.strip, re.split("[,;]", plain))))
             return
         if plain is None or self._n_values == MAX_VALUES or len(name) > MAX_NAME:
             self.leave_out()

@@ -18,7 +18,7 @@ import numpy as np
 from minisearch.results import Evidence
 from minisearch.search.sentences import Sentence, kinds_of_sentences
 from minisearch.stores.terms import numbers_in
-from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, cjk_parts, folded_letters, visible
+from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, folded_letters, paired_parts, visible
 from minisearch.types import FloatArray, Tokenizer
 
 Encode = Callable[[Sequence[str]], FloatArray]
@@ -312,11 +312,11 @@ def _query_words(query: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text in lower case; CJK text as pairs of characters."""
+    """The words of a text in lower case; paired text as pairs of characters."""
     words: list[str] = []
     for word in WORD.findall(visible(text).casefold()):
-        for part, is_cjk in cjk_parts(word):
-            words += bigrams(part) if is_cjk else [part]
+        for part, is_paired in paired_parts(word):
+            words += bigrams(part) if is_paired else [part]
     return words + [form.casefold() for _, forms in numbers_in(text) for form in forms]
 
 

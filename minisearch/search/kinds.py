@@ -1,4 +1,4 @@
-"""Kinds of chunks that rarely answer a query: references, contents, links, licences, tests, mail headers.
+"""Kinds of chunks that rarely answer a query: references, contents, links, licences, tests, navigation.
 
 A chunk's text and the name of its file go in, its kind comes out, None for all others.  The rules are
 strict: a paragraph with a few citations, or about a licence, is no such chunk.  `ranking` puts chunks of
@@ -12,9 +12,9 @@ from pathlib import PurePath
 from typing import Literal
 
 from minisearch.search.sentences import MAIL_HEADER, MIN_MAIL_HEADERS
-from minisearch.text import LEADER, has_dots, normalised_words
+from minisearch.text import LEADER, NAVIGATION, has_dots, normalised_words
 
-Kind = Literal["references", "contents", "links", "licence", "test", "headers"]
+Kind = Literal["references", "contents", "links", "licence", "test", "headers", "navigation"]
 
 # A query with one of these words asks for chunks of the kind.
 ASKED_BY: dict[Kind, frozenset[str]] = {
@@ -26,6 +26,7 @@ ASKED_BY: dict[Kind, frozenset[str]] = {
     ),
     "contents": frozenset({"chapter", "chapters", "contents", "index", "outline", "page", "pages", "toc"}),
     "links": frozenset({"contents", "index", "link", "links", "list", "overview", "toc", "toctree"}),
+    "navigation": frozenset({"link", "links", "menu", "menus", "navigation"}),
     "licence": frozenset(
         """
         agpl apache bsd commercial commercially copyleft copyright copyrighted copyrights disclaimer gpl lgpl
@@ -53,6 +54,8 @@ def kind_of(text: str, path: str = "", heading: str = "") -> Kind | None:
     >>> kind_of("1 Introduction ....... 1\n2 Methods ....... 7\n3 Results ....... 19\n4 Summary ....... 22")
     'contents'
     """
+    if heading.endswith(NAVIGATION):
+        return "navigation"
     if path.startswith("/"):
         path = "/".join(path.split("/")[-N_PARTS_OF_ABSOLUTE:])
     if TEST_FILE.search(path):

@@ -25,7 +25,7 @@ from numbers import Real
 from minisearch.errors import InputError, short
 from minisearch.filters import MAX_PHRASE
 from minisearch.results import Query
-from minisearch.text import CJK, CJK_RUN, visible
+from minisearch.text import CJK, PAIRED_RUN, visible
 
 MAX_WEIGHT = 10.0  # with it the rest of the query has no effect
 
@@ -161,7 +161,7 @@ def _operand(step: re.Match[str]) -> str | None:
         quoted: str = step["phrase"] or step["concept"]
         return " ".join(quoted[1:-1].split())
     word: str = step["word"].rstrip(TRAILING)
-    return word if _has_words(word) and (len(word) > 1 or CJK_RUN.match(word)) else None
+    return word if _has_words(word) and (len(word) > 1 or PAIRED_RUN.match(word)) else None
 
 
 def _has_words(text: str) -> bool:

@@ -26,7 +26,7 @@ from minisearch.stores.base import (
     Where,
     inverse_document_frequency,
 )
-from minisearch.text import STOP_WORDS, bigrams, cjk_parts, folded_letters, normalised_words
+from minisearch.text import STOP_WORDS, bigrams, folded_letters, normalised_words, paired_parts
 from minisearch.types import FloatArray, Hits, IntArray
 
 # How much a word counts in each column.  A title says in a few words what the whole document is about.
@@ -64,6 +64,7 @@ NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words
 # query asks for them.  Chosen by hand: the collections of `scripts/fusion.py` have next to no such chunks.
 KIND_PENALTY = 0.2
 HEADERS_PENALTY = 0.4  # the headers of a mail alone repeat its title, and so have a high cosine
+NAVIGATION_PENALTY = 0.6  # a link has the words of the page that it leads to, and no others
 LOOKED_AT = 30  # candidates whose kind and heading count
 
 
@@ -149,21 +150,21 @@ def _is_stop_word(term: Term) -> bool:
 
 
 def _terms(text: str) -> tuple[Counter[Term], list[tuple[Term, Term]]]:
-    """How often the first words of a text are in it, and its pairs of adjacent ones outside CJK text."""
+    """How often the first words of a text are in it, and its pairs of adjacent ones outside paired text."""
     terms: dict[tuple[str, bool], Term] = {}
     n_times: Counter[Term] = Counter()
     pairs: dict[tuple[Term, Term], None] = {}
     before: Term | None = None
-    for part, is_cjk in chain.from_iterable(map(cjk_parts, normalised_words(text))):
-        is_prefix = is_cjk and len(part) == 1  # finds every word that begins with the character
-        for word in bigrams(part) if is_cjk else [part]:
+    for part, is_paired in chain.from_iterable(map(paired_parts, normalised_words(text))):
+        is_prefix = is_paired and len(part) == 1  # finds every word that begins with the character
+        for word in bigrams(part) if is_paired else [part]:
             if len(terms) == MAX_WORDS:
                 return n_times, [*pairs]
             term = terms.setdefault((folded_letters(word), is_prefix), Term((word,), is_prefix))
             n_times[term] += 1
-        if before and not is_cjk and len(pairs) < MAX_WORDS:
+        if before and not is_paired and len(pairs) < MAX_WORDS:
             pairs[before, term] = None
-        before = None if is_cjk else term
+        before = None if is_paired else term
     return n_times, [*pairs]
 
 
@@ -280,7 +281,7 @@ def reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
 def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
     """A hybrid ranking with lower scores for chunks that rarely answer a query (see `kinds`).
 
-    Those with an exact token of the query still come before all without any.
+    Those with an exact token of the query still come before all without any, but for navigation.
     """
     asked = asked_for(text)
     traces, scores = [*ranking.traces], ranking.scores.copy()
@@ -288,10 +289,11 @@ def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
         fused = traces[n].fused
         kind = kind_of(chunks[id_].text, chunks[id_].path, chunks[id_].heading)
         if fused is not None and kind is not None and kind not in asked:
-            lost = (HEADERS_PENALTY if kind == "headers" else KIND_PENALTY) * abs(fused)
-            scores[n] -= (
-                lost if traces[n].exact is None else lost / 2
-            )  # half of the score is for exact tokens
+            penalties = {"headers": HEADERS_PENALTY, "navigation": NAVIGATION_PENALTY}
+            lost, exact = penalties.get(kind, KIND_PENALTY) * abs(fused), traces[n].exact
+            scores[n] -= lost if exact is None else lost / 2  # half of the score is for exact tokens
+            if kind == "navigation" and exact:
+                scores[n] -= (1 + exact) / 4
             traces[n] = replace(traces[n], fused=fused - lost)
     order = _best(scores, ranking.ids, len(scores))
     return replace(

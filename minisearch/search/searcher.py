@@ -9,7 +9,7 @@ a search are left to `pipeline`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -39,7 +39,7 @@ from minisearch.search.query import checked_query, is_number, literal_query, par
 from minisearch.search.rerank import Rerankers
 from minisearch.search.words import corrected
 from minisearch.stores import open_store
-from minisearch.stores.base import Snapshot, Store, StoredChunk, StoredDocument
+from minisearch.stores.base import Snapshot, Store, StoredChunk
 from minisearch.text import storable, visible
 from minisearch.threads import N_AT_ONCE, Pool, is_alive
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
@@ -90,7 +90,7 @@ class Searcher:
             is_better = again.is_confident and _relevance(again) > _relevance(found)
             return replace(again, typed=parsed.text) if is_better else found
 
-        return self._current(search_and_correct)
+        return self.read(search_and_correct)
 
     def similar(
         self, path: str | os.PathLike[str], line: int | None, options: SearchOptions
@@ -112,7 +112,7 @@ class Searcher:
                 query = Query(chunks[0].text if line is not None else chunks[0].title or os.fspath(path))
                 return pipeline.search(query, vector, self._with_stored_paths(options), exclude=ids)
 
-        return self._current(search)
+        return self.read(search)
 
     def why_not(
         self, path: str | os.PathLike[str], line: int | None, query: str | Query, options: SearchOptions
@@ -123,7 +123,7 @@ class Searcher:
         if path == "":
             raise InputError("expected the path of a file, got an empty one")
         parsed = _parsed(query, options)
-        if isinstance(query, str) and self._current(
+        if isinstance(query, str) and self.read(
             lambda store: self._corrected(store, parsed, options) != parsed
         ):
             found = self.query(query, options)
@@ -135,7 +135,7 @@ class Searcher:
                 key = self._key_of(snapshot, path)
                 return why_not(search, snapshot, self.location, key, path, line, options, stored)
 
-        return self._current(explain)
+        return self.read(explain)
 
     def _key_of(self, snapshot: Snapshot, path: str | os.PathLike[str]) -> str:
         """The key of a document by its id, or else by its path; whether there is a file does not matter."""
@@ -159,7 +159,7 @@ class Searcher:
 
     def has(self, path: str | os.PathLike[str]) -> bool:
         """Whether there is a document with this id or path; links are not followed."""
-        return self._current(lambda store: self._known_key(store, path)) is not None
+        return self.read(lambda store: self._known_key(store, path)) is not None
 
     def must_have(self, path: str) -> None:
         """InputError, with the nearest name, unless `has`: for a path that the user has not named."""
@@ -168,11 +168,11 @@ class Searcher:
             if self._known_key(store, path) is None:
                 self._refuse(store, path)
 
-        self._current(check)
+        self.read(check)
 
     def chunks_of(self, path: str | os.PathLike[str]) -> tuple[str, Sequence[StoredChunk]]:
         """The path of a document as it is shown, and its chunks; InputError if it is not in the index."""
-        key, chunks = self._current(lambda store: self._chunks_of(store, path))
+        key, chunks = self.read(lambda store: self._chunks_of(store, path))
         return self.location.shown(key), chunks
 
     def file_state(self, path: str | os.PathLike[str]) -> FileState | None:
@@ -185,15 +185,15 @@ class Searcher:
                 (stamp,) = snapshot.stamps([chunks[0].document_id]).values()
             return file_state(self.location, trusted, key, stamp)
 
-        return self._current(compare)
+        return self.read(compare)
 
     def chunks(self, ids: Sequence[int]) -> dict[int, StoredChunk]:
         """Those of these chunks that are still in the index, by id."""
-        return self._current(lambda store: store.chunks(ids, may_be_gone=True))
+        return self.read(lambda store: store.chunks(ids, may_be_gone=True))
 
     def model(self) -> str:
         """The name of the model of the index."""
-        return self._current(lambda store: Manifest.read(store, self.location.folder)).model
+        return self.read(lambda store: Manifest.read(store, self.location.folder)).model
 
     def token_counter(self) -> Callable[[str], int]:
         """A function that counts the tokens of a text with the tokenizer of the index."""
@@ -231,30 +231,31 @@ class Searcher:
             return np.empty(0, np.float32)
         return self._rerankers.scores(which, literal_query(query).text, texts, depth=len(texts))
 
-    def field_names(self) -> list[str]:
-        """`MiniSearch.field_names`."""
-        return self._current(lambda store: store.field_names())
-
     def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
         """The fields of these names of documents that match a filter, by `SearchResult.doc_id`, ascending.
 
         Documents without any of them are left out.
         """
         stored = with_stored_paths(where, self.location)
-        return self._current(lambda store: store.fields(names, stored))
+        return self.read(lambda store: store.fields(names, stored))
 
     def keys(self, doc_ids: Iterable[int]) -> dict[int, str]:
         """The names under which documents are stored, by `SearchResult.doc_id`; unknown ids are left out."""
-        return self._current(lambda store: store.paths(list(doc_ids)))
+        return self.read(lambda store: store.paths(list(doc_ids)))
 
-    def documents(self) -> Mapping[str, StoredDocument]:
-        """Every document by the name under which it is stored."""
-        return self._current(lambda store: store.documents())
+    def analysed(self, analyse: Callable[..., T], **options: object) -> T:
+        """What a function makes of one snapshot, the function that shows stored paths, and options."""
+
+        def call(store: Store) -> T:
+            with store.snapshot() as snapshot:
+                return analyse(snapshot, self.location.shown, **options)
+
+        return self.read(call)
 
     def openable(self, key: str) -> str | None:
         """The absolute path of a document's file; None from memory, or if the index may not open it."""
         path = self.location.absolute(key)
-        is_trusted = not is_from_memory(key) and may_open(path, self._current(self._trusted))
+        is_trusted = not is_from_memory(key) and may_open(path, self.read(self._trusted))
         return path if is_trusted else None
 
     def _trusted(self, store: Store) -> frozenset[str]:
@@ -262,7 +263,7 @@ class Searcher:
 
     def last_run(self) -> RunRecord | None:
         """The last indexing run; "interrupted" if its process has ended before it."""
-        return self._current(self._last_run)
+        return self.read(self._last_run)
 
     def _last_run(self, snapshot: Snapshot) -> RunRecord | None:
         run = snapshot.journal.last_run()
@@ -274,7 +275,7 @@ class Searcher:
 
     def status(self) -> IndexStatus:
         """`MiniSearch.status`."""
-        return self._current(self._status)
+        return self.read(self._status)
 
     def _status(self, store: Store) -> IndexStatus:
         with store.snapshot() as snapshot:
@@ -316,11 +317,11 @@ class Searcher:
             cure = f"did you mean {shown}?"
         raise InputError(f"{os.fspath(given) or 'an empty path'} is not in the index: {cure}")
 
-    def _current(self, read: Callable[[Store], T]) -> T:
-        """Call ``read`` with the current index, again if the index was replaced meanwhile."""
+    def read(self, call: Callable[[Store], T]) -> T:
+        """What a function of the store returns; it is called again if the index was replaced meanwhile."""
         while True:
             with self._stores.one() as store:
-                found = read(store)
+                found = call(store)
                 if not store.is_outdated():
                     return found
 

@@ -29,7 +29,7 @@ from minisearch.stores.base import (
     inverse_document_frequency,
 )
 from minisearch.stores.terms import numbers_in, words_of_name
-from minisearch.text import CJK_RUN, content_words, folded_letters, normalised_words
+from minisearch.text import PAIRED_RUN, content_words, folded_letters, normalised_words
 from minisearch.types import Hits, IntArray, Tokenizer
 
 # A token that only a machine or its user writes: an identifier, an error code, a version, a file name.
@@ -88,7 +88,7 @@ def _rare_names(text: str) -> list[Term]:
     """A text's only word, or its numbers and the capitalised words within it: a model splits rare names."""
     words = content_words(text)
     if len(words) == 1:
-        return [Term((words[0],))] if CJK_RUN.search(words[0]) is None else []
+        return [Term((words[0],))] if PAIRED_RUN.search(words[0]) is None else []
     found = [Term((number,)) for number in NUMBER.findall(text)][:MAX_EXACT]
     if len(words) <= MAX_WORDS_WITH_NAME:
         inner = normalised_words(text)[1:]
@@ -164,7 +164,7 @@ def _with_all_words(text: str, ids_with: Callable[[Term], list[int]]) -> set[int
     In a text with stop words, a sentence, they must be side by side.
     """
     words, every = content_words(text), normalised_words(text)
-    if not 2 <= len(words) <= MAX_WORDS_TOGETHER or CJK_RUN.search(text):
+    if not 2 <= len(words) <= MAX_WORDS_TOGETHER or PAIRED_RUN.search(text):
         return set()
     with_all = set.intersection(*(set(ids_with(Term((word,)))) for word in words))
     if with_all and f" {' '.join(words)} " in f" {' '.join(every)} ":
@@ -277,7 +277,7 @@ def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
     }
     in_tokens = {part for parts in parts_of.values() for part in parts}
     for word in content_words(text):
-        if word not in in_tokens and not CJK_RUN.search(word):
+        if word not in in_tokens and not PAIRED_RUN.search(word):
             parts_of.setdefault(word, (word,))
     counts = snapshot.term_counts([*map(Term, parts_of.values())])
     unknown = [word for word, count in zip(parts_of, counts, strict=True) if not count]

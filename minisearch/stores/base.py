@@ -167,7 +167,7 @@ def nanoseconds(moment: datetime) -> int:
 class Term:
     """A word, or a phrase of adjacent words; with ``is_prefix``, also every word that begins with it.
 
-    Words are normalised (see `text.normalised_words`).  CJK text is split into pairs of characters.  Case,
+    Words are normalised (see `text.normalised_words`).  Paired text is split into pairs of characters.  Case,
     accents and English endings are ignored.  Passages also hold what `terms` finds in them, and
     as a part of the title the words of their file's name.
     """

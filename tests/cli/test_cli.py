@@ -378,11 +378,12 @@ def test_an_index_without_tables_is_an_error(folder: Path) -> None:
     assert "Run a failed task" in run("query", "x").stdout
 
 
-def test_an_index_of_an_older_version_says_so(folder: Path) -> None:
+@pytest.mark.parametrize("first", ["m001_create_tables", "m001_initial"])
+def test_an_index_of_an_older_version_says_so(folder: Path, first: str) -> None:
     run("index", "docs")
     (folder / ".minisearch" / "minisearch.db.seal").unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(folder / ".minisearch" / "minisearch.db")) as database, database:
-        database.execute("update _sqlite_migrations set name = 'm001_create_tables' where id = 1")
+        database.execute("update _sqlite_migrations set name = ? where id = 1", [first])
     assert "was made by an earlier version" in error_of("query", "x")
     assert "made by an earlier version" in error_of("index", "docs")
 

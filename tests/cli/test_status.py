@@ -84,6 +84,11 @@ def test_full_prints_every_word_and_no_control_character(here):
     assert "last" in shown and "\\x07two" in shown and not {"\x1b", "\x07"} & {*shown, *run("a.txt")}
 
 
+def test_full_prints_the_line_breaks_of_windows_as_line_breaks(here):
+    (here / "a.txt").write_bytes(b"one\r\ntwo\r\n")
+    assert "\\r" not in run("a.txt", "--full")
+
+
 def test_notes_of_the_parser_are_shown(here, monkeypatch):
     (here / "a.txt").write_bytes(b"caf\xe9")
     assert "note: not UTF-8; read as Windows-1252\n" in run("a.txt")

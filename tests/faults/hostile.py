@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 
 from tests.parsers import made_files as made
-from tests.parsers.test_odf import odf
+from tests.parsers.test_odf import flat, odf
 
 INDEXED = ""
 BYSTANDERS = ("0.md", "m/middle.md", "~.md")
@@ -106,6 +106,13 @@ def archives(folder: Path) -> dict[str, str]:
             "rows.ods": odf("spreadsheet", f"<table:table>{odf_row * 200}</table:table>"),
             "laughs.odt": made.zipped({"content.xml": LAUGHS + "<a>&l11;</a>"}),
             "deep.odt": odf("text", "<text:list><text:list-item>" * 3_000),
+            "rows.odp": odf(
+                "presentation", f"<draw:page><table:table>{odf_row * 200}</table:table></draw:page>"
+            ),
+            "deep.fodt": flat("text", "<text:list><text:list-item>" * 3_000),
+            "rows.fods": flat("spreadsheet", f"<table:table>{odf_row * 200}</table:table>"),
+            "spaces.fodt": flat("text", '<text:p>Bread<text:s text:c="999999999"/></text:p>'),
+            "laughs.fodt": LAUGHS.encode() + flat("text", "<text:p>&l11;</text:p>"),
             "deep.rtf": rb"{\rtf1 " + b"{" * 1_000_000,
             "words.rtf": rb"{\rtf1 " + rb"\u65?" * 1_000_000 + rb"\cell" * 100_000,
             "binary.rtf": rb"{\rtf1 {\pict\bin9999999999 " + bytes(range(256)) * 1_000,
@@ -129,6 +136,8 @@ def archives(folder: Path) -> dict[str, str]:
         "bomb.odt": unsafe, "rows.ods": "of text in it|memory", "laughs.odt": unsafe,
         "deep.msg": INDEXED, "many.msg": "deep", "loop.msg": INDEXED, "packed.msg": "no text",
         "cut.msg": "damaged", "deep.odt": "damaged|deep",
+        "rows.odp": INDEXED, "rows.fods": "of text in it|memory", "spaces.fodt": INDEXED,
+        "laughs.fodt": unsafe, "deep.fodt": "damaged|deep",
         "deep.rtf": "deep", "words.rtf": INDEXED, "binary.rtf": "no text",
         "laughs.docx": unsafe, "laughs.xlsx": unsafe, "laughs.epub": unsafe,
         "laughs.xml": INDEXED, "overlap.docx": "damaged", "outside.docx": INDEXED, "outside.epub": INDEXED,
@@ -241,6 +250,24 @@ def nested(folder: Path, n: int) -> dict[str, str]:
             "sections.rst": "".join(f"bread\n{chr(33 + k % 14) * 5}\n\n" for k in range(2_000)),
             "wide.csv": ",".join(["bread"] * n) + "\n" + ",".join(["1"] * n) + "\n",
             "quote.csv": 'a,b\n"' + "bread\n" * n,
+            "groups.tex": "{" * n + "bread",
+            "begin.tex": r"\begin{itemize}\item " * n + "bread",
+            "notes.tex": r"\footnote{\textbf{" * n + "bread",
+            "commands.tex": r"\newcommand{\a}{" * n + "bread",
+            "links.org": "[[" * n + "bread",
+            "drawers.org": "* bread\n:PROPERTIES:\n" * n,
+            "blocks.org": "#+begin_src\n" * n + "bread",
+            "links.adoc": "link:[" * n + "bread",
+            "blocks.adoc": "----\n|===\n" * n + "bread",
+            "events.ics": "BEGIN:VEVENT\n" * n + "SUMMARY:bread",
+            "folds.ics": "BEGIN:VEVENT\nSUMMARY:bread\n" + " r\n" * n + "END:VEVENT\n",
+            "parameters.vcf": "BEGIN:VCARD\nFN" + ';A="b' * n + ":bread\nEND:VCARD\n",
+            "cards.vcf": "BEGIN:VCARD\n" * n + "FN:bread",
+            "from.mbox": "From a@b Mon Jan  1 00:00:00 2024\n" * n + "Subject: bread\n\nbread",
+            "headers.mbox": "From a@b Mon Jan  1 00:00:00 2024\n" + "Subject: a\n" * n + "\nbread",
+            "deep.mht": "Content-Type: multipart/related; boundary=a\n\n--a\n" * n + "bread",
+            "parts.mht": "MIME-Version: 1.0\nContent-Type: multipart/related; boundary=a\n\n"
+            + "--a\nContent-Type: text/html\n\n<p>bread</p>\n" * n,
         },
     )
     (folder / ".minisearchignore").write_bytes(b"!*\n")  # takes data without prose, too

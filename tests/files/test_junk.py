@@ -245,7 +245,7 @@ def test_a_certificate_that_an_earlier_version_indexed_leaves_the_index(tmp_path
     with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as engine:
         with monkeypatch.context() as earlier:
             earlier.setattr("minisearch.indexing.changes.junk_text_kind", lambda *_: "")
-            earlier.setattr("minisearch.indexing.changes.without_embedded", lambda document: document)
+            earlier.setattr("minisearch.indexing.changes.without_embedded", lambda document, _: document)
             earlier.setattr("minisearch.manifest.INGEST_VERSION", 1)
             assert engine.index(tmp_path).added == 2
         report = engine.index(tmp_path, prune=True)

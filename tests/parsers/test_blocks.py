@@ -147,6 +147,14 @@ def test_cells_of_markdown_have_bars_and_marks_of_their_own():
     )
 
 
+def test_tables_in_quotations_have_rows_with_the_names_of_their_columns():
+    text = (
+        "> | Item | Price |\n> |---|---|\n> | rye | 3 |\n>\n>> | a | b |\n>> |---|---|\n>> | 1 | 2 |\n> end\n"
+    )
+    document = parse("a.md", text.encode())
+    assert document.text == "> Item; Price\n> Item: rye; Price: 3\n>\n>> a; b\n>> a: 1; b: 2\n> end\n"
+
+
 def test_places_in_rows_are_those_of_the_file():
     text = "Ö\n\n| Item | Price |\n|---|---|\n| Été | 2 |\n\nEnd of it."
     document = parse("a.md", text.encode())

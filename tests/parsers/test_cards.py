@@ -164,3 +164,13 @@ def test_a_text_without_events_or_cards_is_plain_text():
 )
 def test_hostile_cards_end(head, unit):
     parse("a.vcf", (head + unit * (100_000 // len(unit))).encode())
+
+
+def test_a_line_that_quoted_printable_continues_is_not_folded() -> None:
+    card = "BEGIN:VCARD\nVERSION:2.1\nFN:Ada\nNOTE;ENCODING=QUOTED-PRINTABLE:two =C3=BC=\n three\nEND:VCARD\n"
+    assert parse("a.vcf", card.encode()).text == "Name: Ada\nNote: two ü three"
+
+
+def test_a_link_that_ends_with_an_equals_sign_is_folded_in_new_cards() -> None:
+    card = "BEGIN:VCARD\nVERSION:4.0\nFN:Ada\nNOTE:http://x.org/?a=\n bc\nEND:VCARD\n"
+    assert parse("a.vcf", card.encode()).text == "Name: Ada\nNote: http://x.org/?a=bc"

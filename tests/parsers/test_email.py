@@ -100,7 +100,7 @@ def test_attached_texts_follow_the_body_and_other_attachments_are_named():
     mail = message("See below.\n")
     mail.add_attachment("a,b\n1,2\n", subtype="csv", filename="table.csv")
     mail.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="größe.pdf")
-    for i in range(6):
+    for i in range(9):
         mail.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename=f"{i}.png")
     mail.add_attachment(message("Inner words.\n", subject="Forwarded"))
     document = read(mail.as_bytes())
@@ -110,7 +110,8 @@ def test_attached_texts_follow_the_body_and_other_attachments_are_named():
     assert document.title == "Hi"
     assert document.notes == (
         "attachments left out: größe.pdf (application/pdf), 0.png (image/png), 1.png (image/png), "
-        "2.png (image/png), 3.png (image/png) and 2 more",
+        "2.png (image/png), 3.png (image/png), 4.png (image/png), 5.png (image/png), "
+        "6.png (image/png) and 2 more",
     )
     check_anchors(document)
 

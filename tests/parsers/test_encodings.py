@@ -104,7 +104,35 @@ Cada mañana va en metro a la compañía donde trabajó su padre.
 Los niños corrían detrás del balón y reían.
 La pantalla se apagó de repente y así no se veía nada más.
 """
+HEBREW = """
+אתמול בערב ירד גשם חזק ולכן לא יצאנו לטייל בפארק.
+הספרייה החדשה תיפתח בתחילת החודש הבא.
+לפני הניקוי יש לנתק את המכשיר מהחשמל.
+בכל בוקר הוא נוסע לעבודה ברכבת התחתית.
+הילדים רצו בחצר אחרי הכדור וצחקו בקול רם.
+מסך המחשב כבה פתאום ולא ראו דבר.
+"""
+ARABIC = """
+هطل المطر بغزارة مساء أمس فلم نخرج للنزهة في الحديقة.
+ستفتح المكتبة الجديدة أبوابها في بداية الشهر القادم.
+يجب فصل الجهاز عن الكهرباء قبل التنظيف.
+يذهب كل صباح إلى عمله بالقطار.
+كان الأطفال يركضون خلف الكرة ويضحكون بصوت عال.
+انطفأت شاشة الحاسوب فجأة ولم نعد نرى شيئا.
+"""
+THAI = """
+เมื่อวานตอนเย็นฝนตกหนัก เราจึงไม่ได้ออกไปเดินเล่นในสวน
+ห้องสมุดแห่งใหม่จะเปิดต้นเดือนหน้า
+ก่อนทำความสะอาดต้องถอดปลั๊กเครื่อง
+เขานั่งรถไฟใต้ดินไปทำงานทุกเช้า
+เด็กๆ วิ่งตามลูกบอลในสนามและหัวเราะเสียงดัง
+จอคอมพิวเตอร์ดับลงทันทีและมองไม่เห็นอะไรเลย
+"""
 WRITTEN_IN = {
+    "cp1255": (HEBREW,),
+    "cp1256": (ARABIC,),
+    "iso8859-6": (ARABIC,),
+    "cp874": (THAI,),
     "cp932": (JAPANESE,),
     "euc_jp": (JAPANESE,),
     "gbk": (SIMPLIFIED,),
@@ -151,7 +179,8 @@ def test_the_encoding_of_a_text_is_detected_and_named(encoding, n_bytes):
     ("a.txt", "会議は火曜日に行われます。検索できますか。", "cp932"),
     ("a.csv", "名前,住所\n山田,東京都港区\n佐藤,大阪府\n", "cp932"), ("a.txt", "Грачи прилетели.", "cp1251"),
     ("a.md", "Grüße aus Köln", "cp1252"), ("a.txt", "Żółta łódka płynie.", "cp1250"),
-    ("a.txt", "Καλημέρα σας, τι κάνετε;", "cp1253"),
+    ("a.txt", "Καλημέρα σας, τι κάνετε;", "cp1253"), ("a.txt", "การประชุมจะจัดขึ้นในวันอังคาร", "cp874"),
+    ("a.txt", "הפגישה ביום שלישי בבוקר", "cp1255"), ("a.txt", "الاجتماع يوم الثلاثاء في القاعة", "cp1256"),
 ])  # fmt: skip
 def test_short_texts_are_detected_too(name, text, encoding):
     document = parse(name, text.encode(encoding))
@@ -304,3 +333,8 @@ def test_utf_8_loads_no_detector_and_a_long_line_is_bounded():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     long = "なにもかも".encode("euc_jp") * 100_000
     assert origin_of(b"plain " * 100_000 + long)[0].encoding == "euc_jp"
+
+
+def test_utf_16_in_a_page_that_is_read_as_ascii_means_utf_8():
+    document = parse("a.html", "<meta charset=utf-16><p>Größe".encode())
+    assert (document.text, document.notes) == ("Größe", ())

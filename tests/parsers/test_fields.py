@@ -299,6 +299,15 @@ def test_docinfo_stands_below_the_title():
     assert document.text == "\n.. _label:\n\n=====\nTitle\n=====\n\n\nSub\n---\n\n:no: x\n"
 
 
+def test_the_directive_meta_is_fields_and_a_field_may_be_the_title():
+    text = ".. meta::\n   :description: On rye\n   :keywords: dark, oven\n\n:Title: Bread\n\nText\n"
+    document = parse("a.rst", text.encode())
+    assert dict(document.fields) == {
+        "description": ("On rye",), "keywords": ("dark", "oven"), "title": ("Bread",),
+    }  # fmt: skip
+    assert (document.text, document.title) == ("\n\nText\n", "Bread")
+
+
 def test_docinfo_may_be_a_list_and_stays_where_it_is_prose_or_everything():
     document = parse(
         "a.rst", "T\n=\n\n:Authors:\n    - Ann\n    - Bob Ö\n:Tags: rye, oven\n\nText\n".encode()

@@ -2,6 +2,7 @@
 
 import html.parser
 import random
+import time
 
 import numpy as np
 import pytest
@@ -78,11 +79,46 @@ def test_a_picture_in_html_says_what_its_author_wrote_of_it():
     ("<style>.row{display:grid} i{display:inline-block}</style><p class=row><b>a</b><b>b</b></p><i>c</i>d",
      "a b c d"),
     ("un<b>broken</b> <i>w</i>or<a>d</a>s<span style='display:inline'>!</span>", "unbroken words!"),
+    ("<svg><desc>a</desc><text>b</text><text>c</text></svg><math><mi>d</mi><annotation>e</annotation></math>",
+     "a b c d e"),
     ("a<input hidden>b<button style='display:none'>no</button>c", "abc"),
 ])  # fmt: skip
 def test_what_a_browser_draws_apart_is_not_one_word(html, text):
     document = page(html)
     assert document.text.split() == text.split()
+
+
+@pytest.mark.parametrize(("html", "text", "headings"), [
+    ("<nav><a href=/>Home</a><a href=/a/>Oven</a></nav><h1>Rye</h1>Dark.",
+     "Home\nOven\n\nRye\n\nDark.", [(2, "N"), (1, "Rye")]),
+    ("<h1>Rye</h1>Dark.<div role=navigation><span><a>A</a></span> <span><a>B</a></span></div>And sour.",
+     "Rye\n\nDark.\nA\nB\nAnd sour.", [(1, "Rye"), (2, "N"), (2, "")]),
+    ("<h1>Rye</h1><h2>Bake</h2>Hot.<aside><h3>More</h3><p><a>Oven</a><p><a>Stone</a></aside>"
+     "<footer><ul><li><a>Imprint</a><li><a>Terms</a></ul></footer>",
+     "Rye\n\nBake\n\nHot.\n\nMore\n\nOven\n\nStone\n\nImprint\nTerms",
+     [(1, "Rye"), (2, "Bake"), (3, "N"), (3, "N"), (3, "")]),
+    # No lists of links: prose with links, a title with its author, a list in the content, one link.
+    ("<aside>Rye is <a>dark</a> and sour, says Ada.</aside>x", "Rye is dark and sour, says Ada.\n\nx", []),
+    ("<header><h2><a>Rye</a></h2><a>Ada</a></header>x", "Rye\n\nAda\n\nx", [(2, "Rye")]),
+    ("<main><ul><li><a>Rye</a><li><a>Oats</a></ul></main>", "Rye\nOats", []),
+    ("<nav><a>Home</a></nav>x", "Home\n\nx", []),
+])  # fmt: skip
+def test_lists_of_links_around_the_content_are_sections_of_their_own(html, text, headings):
+    document = page(html)
+    assert document.text == text
+    found = [(one.level, one.title.replace("Navigation links", "N")) for one in document.headings]
+    assert found == headings
+
+
+def test_the_title_of_a_drawing_is_not_that_of_the_page():
+    assert page("<svg><title>Menu</title></svg><h1>Rye</h1>x").title == "Rye"
+    assert page("<svg><title>Menu</title></svg><title>Rye</title>x").title == "Rye"
+
+
+def test_nested_lists_of_links_take_linear_time():
+    start = time.process_time()
+    page("<nav><h2>a</h2><a href=/>b</a>" * 20_000 + "<a>c</a>" * 20_000)
+    assert time.process_time() - start < 8
 
 
 class VisibleWords(html.parser.HTMLParser):

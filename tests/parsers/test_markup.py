@@ -130,6 +130,13 @@ def test_keywords_properties_and_tags_of_org_are_fields_and_find_the_document():
     )  # fmt: skip
 
 
+def test_keywords_of_org_are_fields_wherever_they_stand_and_attributes_of_asciidoc_in_any_case():
+    document = parse("a.org", b"* Rye\n#+title: Bread\n#+caption: Loaf\nText\n")
+    assert (document.fields, document.text) == ({"title": ("Bread",)}, "Rye\nLoaf\nText\n")
+    document = parse("a.adoc", b"= Rye\n:Region: Ulm\n\nText\n")
+    assert (document.fields, document.text) == ({"region": ("Ulm",)}, "Rye\n\nText\n")
+
+
 @pytest.mark.parametrize(
     ("header", "fields"),
     [
@@ -297,3 +304,20 @@ ls \.txt
     assert [one.title for one in found.headings] == ["Brøndby"]
     assert "Größe visíted naïve François Mü Été Škoda Straßennähe 5 %" in " ".join(found.text.split())
     assert r"ls \.txt" in found.text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.adoc", "= A\nAda\n1{}!\n"),
+        ("a.adoc", "= A\nAda{}!\n"),
+        ("a.adoc", "= A\n:tags: a{}b\n"),
+        ("a.org", ":PROPERTIES:\n:tags: a{}b\n:END:\n"),
+        ("a.md", "---\ntags: 'a{}b'\n---\nText\n"),
+        ("a.rst", ".. meta::\n   :tags: a{}b\n\nText\n"),
+    ],
+)
+def test_a_long_gap_in_a_field_takes_linear_time(name: str, text: str) -> None:
+    started_s = time.process_time()
+    parse(name, text.format(" " * 60_000).encode())
+    assert time.process_time() - started_s < 2

@@ -186,7 +186,7 @@ def test_the_dots_of_a_table_of_contents_are_shortened_and_positions_lead_back()
 
 
 COLOURED = "\x1b]0;make\x07\x1b[1m# O\x1b[32mKWORD\x1b[0m\n\n"
-COLOURED += "- \x1b[31mERROR\x1b[m\x1b(B at 3\n- \x1b[2J\n\nend \x1b[K\n"
+COLOURED += "- \x1b[31mERROR\x1b[m\x1b(B at 3\n- \x1b[2J\n\nend \x1b[K\x9b0m\n"
 
 
 def test_terminal_codes_are_no_part_of_a_text_and_positions_lead_back() -> None:
@@ -233,10 +233,22 @@ def test_archives_and_documents_that_are_not_read_say_what_to_do() -> None:
         ("a.pages", zipped({"Index/Document.iwa": "x"}), r"iWork: export it as \.docx or \.pdf"),
         ("a.KEY", zipped({"Index/Document.iwa": "x"}), r"iWork: export it as \.pptx"),
         ("a.numbers", zipped({"Index/Document.iwa": "x"}), r"iWork: export it as \.xlsx"),
+        ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"^old Word format: save it as \.docx$"),
+        ("A.XLS", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"^old or binary Excel format: save it as \.xlsx$"),
+        ("a.ppt", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"^old PowerPoint format: save it as \.pptx$"),
+        ("a.doc", b"%PDF-1.7", "a PDF by another name"),
+        ("a.doc", b"{\\rtf1 x}", "an RTF file by another name"),
+        ("a.one", b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\0", r"^OneNote section: export it as \.docx or \.pdf$"),
+        ("a.mobi", b"Book\0\0\0", r"^Kindle book: convert it to \.epub$"),
+        ("a.png", b"\x89PNG\r\n\x1a\n", r"^image: to read its words, save it as \.pdf for --ocr$"),
+        ("a.webp", b"RIFF\0\0\0\0WEBP", "^image: "),
+        ("a.mp3", b"ID3\3\0\0", "^sound: only a transcript as text can be indexed$"),
+        ("a.mp4", b"\0\0\0\x18ftypmp42", "^video: "),
     ]:
         with pytest.raises(IngestError, match=reason):
             parse(name, data)
-    assert parse("a.key", b"The key is under the mat.").text == "The key is under the mat."
+    for name in ("a.key", "a.doc", "a.mp3"):
+        assert parse(name, b"The key is under the mat.").text == "The key is under the mat."
 
 
 def test_letters_printed_over_others_are_read_once() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from minisearch.errors import IngestError
 from minisearch.parsers import parse
+from minisearch.parsers.pdf.layout import blocks, whole_words
+from minisearch.parsers.pdf.page import TextLine
 from minisearch.types import Document
 from tests.parsers.made_files import PdfLine, pdf_objects, pdf_of_lines, pdf_of_streams, stream
 
@@ -110,6 +112,92 @@ def test_a_page_is_read_from_its_top_in_whatever_order_it_is_drawn():
     assert document.text.split() == ["first", "middle", "last"]
 
 
+def test_a_table_above_columns_is_not_torn_in_two():
+    rows: list[PdfLine] = [
+        (60 + 110 * n, 700 - 14 * row, 12, cell)
+        for row, cells in enumerate(PRICES)
+        for n, cell in enumerate(cells)
+    ]
+    heading: PdfLine = (60, 630, 12, "Two columns")
+    texts = read([[*rows, heading, *down([BANKS * 3, BOATS * 3], width=190)]]).text.split("\n\n")
+    assert texts == [
+        "\n".join(map(" ".join, PRICES)),
+        "Two columns",
+        " ".join(BANKS * 3),
+        " ".join(BOATS * 3),
+    ]
+
+
+HERONS = [
+    "herons live by rivers and lakes,",
+    "where they wait for fish and eat",
+    "now and then a young vole from a",
+    "meadow; in the winter, they stay",
+    "as long as no ice is on the lake",
+    "and leave it after a long frost.",
+]
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+def test_a_table_beside_a_text_is_read_after_or_before_it(is_left: bool):
+    x_text, x_table = (60, 320) if is_left else (320, 60)
+    drawn: list[PdfLine] = []
+    for row, words in enumerate(HERONS):
+        drawn.append((x_text, 600 - 14 * row, 12, words))
+        cells = PRICES[row] if row < len(PRICES) else []
+        drawn += [(x_table + 70 * n, 600 - 14 * row, 12, cell) for n, cell in enumerate(cells)]
+    text, table = " ".join(HERONS), "\n".join(map(" ".join, PRICES))
+    expected = [text, table] if is_left else [table, text]
+    assert read([drawn]).text.split("\n\n") == expected
+
+
+@pytest.mark.parametrize("order", [lambda place: -place, lambda place: place * 7 % 16], ids=["up", "none"])
+def test_columns_drawn_from_the_bottom_or_in_no_order_are_read_down(order):
+    drawn = across([BANKS * 2, BOATS * 2])
+    texts = read([[drawn[place] for place in sorted(range(16), key=order)]]).text.split("\n\n")
+    assert texts == [" ".join(BANKS * 2), " ".join(BOATS * 2)]
+
+
+def test_a_table_of_words_in_small_letters_is_no_column():
+    goods = [
+        "blue shirt with sleeves",
+        "green trousers of wool",
+        "hat",
+        "red socks for winter",
+        "belt of leather",
+    ]
+    drawn = [
+        (60 + 230 * n, 700 - 13 * row, 10, cell)
+        for row, name in enumerate([*goods, "gloves for the garden"])
+        for n, cell in enumerate((name, f"{row}.50"))
+    ]
+    assert "hat 2.50\nred socks for winter 3.50" in read([drawn]).text
+
+
+def test_terms_stay_with_their_definitions():
+    definitions = {"Heron": HERONS[:4], "Stork": HERONS[2:]}
+    drawn: list[PdfLine] = []
+    y = 700
+    for term, words in definitions.items():
+        drawn.append((60, y, 12, term))
+        for line in words:
+            drawn.append((140, y, 12, line))
+            y -= 14
+    text = read([drawn]).text
+    assert text.index("Heron") < text.index(HERONS[0]) < text.index("Stork") < text.index(HERONS[-1])
+
+
+def test_a_foot_drawn_before_the_text_of_its_page_follows_it():
+    document = read([[(60, 760, 10, "Head"), (60, 40, 10, "Foot"), *across([BANKS, BOATS])]])
+    assert document.text.split("\n\n") == ["Head", " ".join(BANKS), " ".join(BOATS), "Foot"]
+
+
+def test_lines_of_a_wide_font_are_joined():
+    words = ["MMMM MMMM MMMM MMMM M", "MMMM MMMM MMMM", "MMMMMM WW.", "WW MM"]
+    joined = " ".join(words[:3]) + "\nWW MM"
+    assert read([[(60, 700 - 14 * n, 12, line) for n, line in enumerate(words)]]).text == joined
+
+
 @pytest.mark.parametrize("turns", [b"/Rotate 90", b""], ids=["the page", "the text"])
 def test_turned_text_is_read_as_upright_text_is(turns):
     drawn = b"".join(
@@ -164,6 +252,19 @@ def test_headings_with_numbers_that_do_not_count_the_pages_stay():
     assert [f"Step {n}" in read(pages).text for n in (1, 3, 4)] == [True] * 3
 
 
+def test_sentences_with_the_number_of_their_page_stay():
+    pages = [[(60, 700, 12, "A text."), (60, 60, 12, f"We thank {n} people.")] for n in (1, 2, 3)]
+    assert [f"We thank {n} people." in read(pages).text for n in (1, 2, 3)] == [True] * 3
+
+
+def test_numbered_headings_of_pages_stay():
+    pages = [
+        [(60, 750, 16, f"Lesson {n}"), (60, 600, 12, f"Do this, {n}."), (60, 586, 12, "Then wait.")]
+        for n in (1, 2, 3)
+    ]
+    assert [f"Lesson {n}" in read(pages).text for n in (1, 2, 3)] == [True] * 3
+
+
 # --- hyphens ----------------------------------------------------------------------------------------------
 
 
@@ -177,8 +278,12 @@ def lines(*words: str) -> list[list[PdfLine]]:
         (["We look at a cost-", "effective way to do this and that for all of us."], "cost-effective"),
         (["This is a user-", "friendly machine that is at the door of the house."], "user-friendly"),
         (["The pages 12-", "34 are missing."], "12-34"),
+        (["Die Bundesver-", "fassungsge-", "richt sprach."], "Bundesverfassungsgericht"),
         (["It is state-of-", "the-art, as they say in all of the shops."], "state-of-the-art"),
         (["It is a hyphen-", "ation of words that is done by the machine."], "hyphenation"),
+        (["There is a win-", "dow in the house of the man."], "window"),
+        (["What has hap-", "pened to all of them in that house?"], "happened"),
+        (["It is part-", "time work, and there is no time for all of it."], "part-time"),
         (["This is a moun-", "tain, and the mountain is high."], "mountain"),
         (["Die Geschwindig-", "keit der Reiher ist hoch."], "Geschwindigkeit"),
         (["We had pre-", "and post-war houses on that road."], "pre- and post-war"),
@@ -188,6 +293,20 @@ def lines(*words: str) -> list[list[PdfLine]]:
 )  # fmt: skip
 def test_a_hyphen_at_the_end_of_a_line_stays_if_it_is_likely_to_belong_to_the_word(words, found):
     assert found in read(lines(*words)).text
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["The years 2019\u2013", "2020 were dry."], "The years 2019\u20132020 were dry."),
+        (["An interna\u2010", "tionalization of the text."], "An internationalization of the text."),
+        (["A long\u2010term plan: long\u2010", "term aims."], "A long\u2010term plan: long-term aims."),
+    ],
+)  # fmt: skip
+def test_other_dashes_at_the_end_of_a_line(words, text):
+    """Programs that break words use U+2010, but some write it in compounds too."""
+    drawn = [TextLine(line, 60, 700 - 14 * n, 300, 700 - 14 * n, 12) for n, line in enumerate(words)]
+    assert [block.text for block in whole_words([blocks(drawn)])[0]] == [text]
 
 
 # --- characters -------------------------------------------------------------------------------------------
@@ -319,6 +438,16 @@ def test_larger_characters_are_headings_and_the_title():
     found = [(heading.level, heading.title) for heading in document.headings]
     assert found == [(1, "On Herons"), (2, "Where they live"), (2, "What they eat")]
     assert document.title == "On Herons"
+
+
+def test_slanted_words_are_no_heading():
+    words = b"BT /F1 12 Tf 60 700 Td (Words of the text.) Tj ET "
+    slanted = (
+        b"BT /F1 60 Tf .7 .7 -.7 .7 150 300 Tm (DRAFT) Tj ET BT /F1 30 Tf 0 1 -1 0 40 300 Tm (arXiv) Tj ET"
+    )
+    document = read_stream(words + slanted)
+    assert not document.headings
+    assert set(document.text.split("\n\n")) == {"Words of the text.", "DRAFT", "arXiv"}
 
 
 def test_a_heading_slightly_larger_than_the_text_is_no_part_of_it():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -16,6 +18,7 @@ from minisearch import MiniSearch
 from minisearch.errors import IngestError, InputError
 from minisearch.manifest import FileChoice
 from minisearch.parsers import parse, scans
+from minisearch.parsers.registry import SANDBOX
 from tests.fakes import HashingEncoder
 from tests.parsers.made_files import drawing, pdf_of_streams, stream
 
@@ -69,6 +72,40 @@ def test_the_words_of_scanned_pages_are_at_their_pages(program: Callable[[str], 
     assert found.text.strip() == "Drawn words\n\nLe toit fuit.\n\n-l fra"
     assert [found.text[start:][:4] for start in found.pages] == ["Draw", "Le t", ""]
     assert found.notes == ("1 of 3 pages read by OCR",)
+
+
+def test_several_pages_are_drawn_for_one_request(
+    program: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(WRITES)
+    requests = []
+    extract = SANDBOX.extract
+
+    def counted(format_: str, label: str, data: bytes) -> dict[str, Any]:
+        requests.append(format_)
+        return extract(format_, label, data)
+
+    monkeypatch.setattr(SANDBOX, "extract", counted)
+    found = parse("a.pdf", pdf_of_streams([stream(PICTURE)] * 10), uses_ocr=True)
+    assert found.notes == ("10 of 10 pages read by OCR",)
+    assert requests == ["pdf", "scans", "scans"]
+
+
+def test_a_page_that_cannot_be_drawn_leaves_the_others(
+    program: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(WRITES)
+    extract = SANDBOX.extract
+
+    def fails(format_: str, label: str, data: bytes) -> dict[str, Any]:
+        if format_ == "scans" and 1 in json.loads(data.partition(b"\n")[0])["pages"]:
+            raise IngestError("crashed")
+        return extract(format_, label, data)
+
+    monkeypatch.setattr(SANDBOX, "extract", fails)
+    found = parse("a.pdf", pdf_of_streams([stream(PICTURE)] * 3), uses_ocr=True)
+    assert found.notes[0] == "2 of 3 pages read by OCR"
+    assert not found.text[slice(*found.pages[1:])].strip()
 
 
 PICTURE = b"q 100 0 0 100 72 600 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"

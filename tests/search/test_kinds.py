@@ -208,6 +208,7 @@ def test_prose_tables_and_code_are_of_no_kind(text: str) -> None:
         ("who cites Lindqvist 2009, which journal", {"references"}),
         ("table of contents", {"contents", "links"}),
         ("how is the clock mocked in tests", {"test"}),
+        ("links in the menu", {"links", "navigation"}),
     ],
 )
 def test_a_query_asks_for_a_kind_by_its_name(query: str, kinds: set[str]) -> None:
@@ -288,3 +289,26 @@ def test_the_headers_of_a_mail_alone_are_of_a_kind_and_a_short_mail_is_not() -> 
     assert kind_of(headers, "page.mht") == "headers"
     assert kind_of(f"{headers}\n\nIt opens at five.", "page.mht") is None
     assert asked_for("mails about the harbour") == {"headers"}
+
+
+def test_links_around_the_content_come_after_the_page_that_they_lead_to(tmp_path: Path) -> None:
+    around = (
+        "<header><a href=/>Heron House</a> | <a href=/b>Blog</a></header>"
+        "<nav><a>Oven temperature</a><a>Rye flour</a><a>Opening hours</a></nav><main>{}</main>"
+        "<footer><a>Oven temperature for rye</a><a>Privacy policy</a></footer>"
+    )
+    contents = {
+        "oven": "<h1>Heating</h1>The temperature of the oven falls from 250 to 200 in ten minutes.",
+        "rye": "<h1>Rye</h1>Coarse flour drinks more water than that of wheat does.",
+        "visit": "<h1>Visit</h1>Our opening hours are from eight to noon, and never on Monday.",
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.html").write_text(around.format(content))
+    with MiniSearch(tmp_path / ".minisearch", encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path)
+        for query, name in (("oven temperature", "oven"), ("rye flour", "rye"), ("opening hours", "visit")):
+            (first,) = ms.query(query, 1)
+            assert Path(first.path).name == f"{name}.html" and "Navigation" not in first.heading
+        (first,) = ms.query("privacy policy", 1)
+        assert first.heading.endswith("Navigation links")
+        assert ms.query("links: oven temperature", 1)[0].heading.endswith("Navigation links")

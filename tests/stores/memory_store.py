@@ -40,7 +40,7 @@ from minisearch.stores.base import (
     to_bytes,
 )
 from minisearch.stores.terms import further_words, numbers_in, words_of_name
-from minisearch.text import CJK_RUN, folded, folded_letters, normalised_words, stem
+from minisearch.text import PAIRED_RUN, folded, folded_letters, normalised_words, stem
 from minisearch.types import (
     Chunk,
     FloatArray,
@@ -387,8 +387,8 @@ def _words(text: str) -> tuple[str, ...]:
     """The words of a text as they are compared: CJK runs as pairs, without case, accents and endings."""
     words: list[str] = []
     for word in normalised_words(text):
-        for part in re.split(f"({CJK_RUN.pattern})", word):
-            if CJK_RUN.match(part):
+        for part in re.split(f"({PAIRED_RUN.pattern})", word):
+            if PAIRED_RUN.match(part):
                 words += [part[i : i + 2] for i in range(len(part))]
             elif part:
                 words.append(_folded_word(part))
@@ -454,9 +454,9 @@ def _holds(phrase: str, entry: _Entry) -> bool:
 def _holds_as_written(phrase: str, entry: _Entry) -> bool:
     wanted = _words(phrase)
     *first, last = wanted or ("",)
-    if len(last) == 1 and CJK_RUN.match(last):  # the end of a run, which may be longer there
-        wanted = tuple(first) if first and CJK_RUN.match(first[-1]) else wanted
-    is_prefix = len(wanted) == 1 and len(wanted[0]) == 1 and CJK_RUN.match(wanted[0]) is not None
+    if len(last) == 1 and PAIRED_RUN.match(last):  # the end of a run, which may be longer there
+        wanted = tuple(first) if first and PAIRED_RUN.match(first[-1]) else wanted
+    is_prefix = len(wanted) == 1 and len(wanted[0]) == 1 and PAIRED_RUN.match(wanted[0]) is not None
     return bool(wanted) and any(
         any(word.startswith(wanted[0]) for word in words)
         if is_prefix

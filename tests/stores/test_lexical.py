@@ -209,9 +209,9 @@ def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, sha
         texts.append(" ".join(words))
     put(store, "//a", *texts)
     ids = store.chunk_ids().tolist()
-    is_cjk = [not text.isascii() for text in texts]
+    is_paired = [not text.isascii() for text in texts]
     passages = [as_words(text) for text in texts]
-    big = True if sum(is_cjk) >= 54 else False if sum(is_cjk) <= 6 else None
+    big = True if sum(is_paired) >= 54 else False if sum(is_paired) <= 6 else None
     big = None if few else big
     for query in (
         "rare hail onyx",
@@ -223,7 +223,7 @@ def test_scores_are_bm25_of_all_passages_whatever_their_scripts(store, seed, sha
         asked = [word for word in asked if sum(word in passage for passage in passages)]
         asked = [word for word in asked if sum(word in passage for passage in passages) <= 30] or asked
         asked += side_by_side(query, passages)
-        expected = reference(passages, asked, is_cjk, rarity_by_table=big)
+        expected = reference(passages, asked, is_paired, rarity_by_table=big)
         hits = lexical(store, query, 100)
         assert dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True)) == {
             ids[i]: pytest.approx(score, rel=1e-5) for i, score in expected.items()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -29,7 +28,7 @@ from minisearch.parsers.pdf.layout import (
     whole_words,
     without_running_heads,
 )
-from minisearch.parsers.pdf.page import PageText, read_page
+from minisearch.parsers.pdf.page import PageText, letters, opened, read_page
 
 MAX_HEADINGS = 5_000
 DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
@@ -44,11 +43,8 @@ NO_TITLE = re.compile(
 
 def extract(data: bytes) -> dict[str, Any]:
     """Every page's text; ExtractionError where there is none, or the file needs a password."""
-    start = data.find(b"%PDF-", 0, 1024)
-    if start < 0:
-        raise ExtractionError("not a PDF, despite its name")
     try:
-        document = pypdfium2.PdfDocument(data[start:])
+        document = opened(data)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == pdfium.FPDF_ERR_PASSWORD:
             raise ExtractionError("encrypted: it needs a password") from error
@@ -151,12 +147,12 @@ def _placed(text: str, headings: list[tuple[int, str]]) -> list[tuple[int, int, 
     placed: list[tuple[int, int, str]] = []
     position = 0
     end_by_title: dict[str, int] = {}  # of the line on which a title was last found
-    letters, places = _letters(text) if headings else ("", [])
+    on_page, places = letters(text) if headings else ("", [])
     for level, title in headings:
         if title := " ".join(title.split()):
-            wanted, _ = _letters(title)
+            wanted, _ = letters(title)
             start = max(position, end_by_title.get(wanted, 0))
-            if (found := _line_of(wanted, text, letters, places, start)) is not None:
+            if (found := _line_of(wanted, text, on_page, places, start)) is not None:
                 position = found
                 end_by_title[wanted] = found + len(text[found:].split("\n", 1)[0])
             placed.append((position, level, title))
@@ -167,7 +163,7 @@ MAX_FOUND = 50  # places of a title on its page that are compared
 MAX_NUMBER = 12  # characters before a title on its line, such as "Chapter 3: "
 
 
-def _line_of(wanted: str, text: str, letters: str, places: list[int], position: int) -> int | None:
+def _line_of(wanted: str, text: str, on_page: str, places: list[int], position: int) -> int | None:
     """Where the line with the letters of a title begins, from a position on; None if there is none.
 
     A line of nothing else is better than one that begins with the title, and that than any other.
@@ -175,7 +171,7 @@ def _line_of(wanted: str, text: str, letters: str, places: list[int], position: 
     best = (3, -1)
     found = bisect_left(places, position) - 1
     for _ in range(MAX_FOUND * bool(wanted)):
-        found = letters.find(wanted, found + 1)
+        found = on_page.find(wanted, found + 1)
         if found < 0 or best[0] == 0:
             break
         start, end = places[found], places[found + len(wanted) - 1] + 1
@@ -185,19 +181,6 @@ def _line_of(wanted: str, text: str, letters: str, places: list[int], position: 
             is_first = start - line_start <= MAX_NUMBER
             best = min(best, (2 - is_first - (is_first and is_last), line_start))
     return best[1] if best[0] < 3 else None
-
-
-def _letters(text: str) -> tuple[str, list[int]]:
-    """The letters and digits of a text, without case, accents and ligatures, and the place of each.
-
-    Bookmarks and pages often differ in all other characters: apostrophes, dashes, white space.
-    """
-    plain = {
-        character: [one for one in unicodedata.normalize("NFKD", character).casefold() if one.isalnum()]
-        for character in set(text)
-    }
-    letters = [one for character in text for one in plain[character]]
-    return "".join(letters), [place for place, character in enumerate(text) for _ in plain[character]]
 
 
 # --- ligatures -------------------------------------------------------------------------------------------

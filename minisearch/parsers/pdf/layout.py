@@ -25,7 +25,7 @@ Lines = Sequence[TextLine]
 # --- running heads ---------------------------------------------------------------------------------------
 
 MAX_OUTER = 6  # lines at one edge of a page, or parts of them
-MARGIN = 0.15  # of the height of a page
+MARGIN = 0.2  # of the height of a page
 MIN_GAP = 1.4  # between them and the text, in heights of a character
 MIN_PAGES = 3
 NUMBER = re.compile(r"\d+")
@@ -38,8 +38,9 @@ def without_running_heads(pages: Sequence[PageText]) -> tuple[list[list[TextLine
     """
     found: dict[str, list[tuple[int, TextLine]]] = {}
     for index, page in enumerate(pages):
+        usual = median(line.size for line in page.lines) if page.lines else 0.0
         for line in _outer(page):
-            for key in _running(line.text, index):
+            for key in _running(line.text, index, is_heading=line.size >= MIN_LARGER * usual):
                 found.setdefault(key, []).append((index, line))
     dropped: set[int] = set()
     for key, places in found.items():
@@ -63,13 +64,18 @@ def _outer(page: PageText) -> Iterator[TextLine]:
                 break
 
 
-def _running(text: str, index: int) -> Iterator[str]:
-    """What a line has in common with those of other pages: its words, its number less that of the page."""
+def _running(text: str, index: int, *, is_heading: bool) -> Iterator[str]:
+    """What a line has in common with those of other pages: its words, its number less that of the page.
+
+    A number in a heading or a sentence is none of a page.
+    """
     words = " ".join(text.casefold().split())
-    if any(map(str.isalpha, words)):
+    has_words = any(map(str.isalpha, words))
+    if has_words:
         yield words
-    for number in list(NUMBER.finditer(words[:MAX_HEADING]))[:3]:
-        yield f"{words[: number.start()]}#{int(number[0]) - index}{words[number.end() :]}"
+    if not (has_words and (is_heading or words[-1] in ".!?")):
+        for number in list(NUMBER.finditer(words[:MAX_HEADING]))[:3]:
+            yield f"{words[: number.start()]}#{int(number[0]) - index}{words[number.end() :]}"
 
 
 # --- reading order ---------------------------------------------------------------------------------------
@@ -81,14 +87,46 @@ MIN_INSIDE = 0.25  # of a column's lines begin in the middle of a sentence
 IS_WIDE = re.compile(f"(?![{HANGUL}])[{EAST_ASIAN}]")
 N_EDGES = 12  # left edges that are tried as those of a column
 MAX_DEPTH = 6
+MAX_RUN_GAP = 5  # between two lines of a run, in heights of a character
+MIN_RUN = 2.5  # lines of a run, on average, where the order of drawing is that of reading
 SAME_EDGE = 3.0  # points
+MOST, NEARLY_ALL = 0.8, 0.9
+MIN_FULL = 4  # lines of a text beside a table that fill their column
 
 
 def reading_order(lines: Lines, depth: int = 0) -> list[TextLine]:
-    """The lines of a page in the order in which they are read."""
-    if depth < MAX_DEPTH and (parts := _columns(lines)):
+    """The lines of a page in the order in which they are read.
+
+    Groups of lines follow each other from the top to the bottom.  Lines side by side are in the order in
+    which they were drawn, unless columns were drawn row by row, from the bottom, or in no order, or a table
+    column by column.
+    """
+    runs: list[list[TextLine]] = []  # of lines drawn downward
+    for line in lines:
+        last = runs[-1][-1] if runs else None
+        if last and -MAX_RUN_GAP * line.size < line.top - last.top <= line.size / 2:
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    is_downward = len(lines) >= MIN_RUN * len(runs)
+    if depth < MAX_DEPTH and not is_downward and (parts := _columns(lines)):
         return [line for part in parts for line in reading_order(part, depth + 1)]
-    return _top_down(lines)
+    groups: list[list[int]] = []  # numbers of runs side by side, with the height at which they end
+    ends: list[float] = []
+    for number in sorted(range(len(runs)), key=lambda number: -runs[number][0].top):
+        if not groups or runs[number][0].top <= ends[-1]:
+            groups.append([])
+            ends.append(inf)
+        groups[-1].append(number)
+        ends[-1] = min(ends[-1], runs[number][-1].top)
+    return [line for group in groups for line in _with_rows([runs[number] for number in sorted(group)])]
+
+
+def _by_column(lines: Lines, depth: int = 0) -> Lines:
+    """A run with its columns one after the other."""
+    if depth < MAX_DEPTH and (parts := _columns(lines)):
+        return [line for part in parts for line in _by_column(part, depth + 1)]
+    return lines
 
 
 def _columns(lines: Lines) -> tuple[Lines, ...] | None:
@@ -117,34 +155,34 @@ def _columns(lines: Lines) -> tuple[Lines, ...] | None:
     return [line for line in rest if line.top >= top], left, right, [line for line in rest if line.top < top]
 
 
-def _are_columns(*columns: Lines) -> bool:
-    """Whether lines side by side are those of running text, and not the cells of a table."""
-    for lines in columns:
-        wide = [IS_WIDE.match(line.text) is not None for line in lines]
-        lengths = [len(line.text) * (1 + is_wide) for line, is_wide in zip(lines, wide, strict=True)]
-        n_inside = sum(line.text[0].islower() for line in lines) + sum(wide)
-        if median(lengths) < MIN_COLUMN or n_inside < MIN_INSIDE * len(lines):
-            return False
-    return True
+def _are_columns(left: Lines, right: Lines) -> bool:
+    """Whether two parts of a page are columns, and not the cells of a table."""
+    return (
+        (_is_text(left) and _is_text(right)) or _is_beside_text(left, right) or _is_beside_text(right, left)
+    )
 
 
-def _top_down(lines: Lines) -> list[TextLine]:
-    """Groups of lines from the top to the bottom; lines side by side as they were drawn."""
-    runs: list[list[TextLine]] = []
-    for line in lines:
-        if runs and line.top <= runs[-1][-1].top + line.size / 2:
-            runs[-1].append(line)
-        else:
-            runs.append([line])
-    groups: list[list[int]] = []  # numbers of runs side by side, with the height at which they end
-    ends: list[float] = []
-    for number in sorted(range(len(runs)), key=lambda number: -runs[number][0].top):
-        if not groups or runs[number][0].top <= ends[-1]:
-            groups.append([])
-            ends.append(inf)
-        groups[-1].append(number)
-        ends[-1] = min(ends[-1], runs[number][-1].top)
-    return [line for group in groups for line in _with_rows([runs[number] for number in sorted(group)])]
+def _is_text(lines: Lines) -> bool:
+    """Whether lines are those of running text, and not the cells of a table."""
+    wide = [IS_WIDE.match(line.text) is not None for line in lines]
+    lengths = [len(line.text) * (1 + is_wide) for line, is_wide in zip(lines, wide, strict=True)]
+    n_inside = sum(line.text[0].islower() for line in lines) + sum(wide)
+    return median(lengths) >= MIN_COLUMN and n_inside >= MIN_INSIDE * len(lines)
+
+
+def _is_beside_text(lines: Lines, text: Lines) -> bool:
+    """Whether a text fills its column, and nearly each of its lines has another line beside it.
+
+    A term beside its definition is on the first line only.
+    """
+    margin = _margin(text)
+    n_full = sum(_continues(above, below, margin) for above, below in pairwise(text))
+    n_beside = sum(lines[-1].top - 1 < line.top < lines[0].top + 1 for line in text)
+    return (
+        _is_text(text)
+        and n_full >= max(NEARLY_ALL * (len(text) - 1), MIN_FULL)
+        and MIN_LINES <= n_beside <= len(lines) / MOST
+    )
 
 
 def _with_rows(runs: Sequence[Lines]) -> list[TextLine]:
@@ -158,8 +196,9 @@ def _with_rows(runs: Sequence[Lines]) -> list[TextLine]:
     cells = [line for line in lines if bottom < line.top < top]
     heights = Counter(round(line.top) for line in cells)
     n_alone = sum(count == 1 for count in heights.values())
-    if len(runs) < 3 or len(heights) < MIN_LINES or n_alone > len(heights) / 5:
-        return lines
+    is_table = len(runs) > 2 and len(heights) >= MIN_LINES and n_alone <= (1 - MOST) * len(heights)
+    if not is_table or all(map(_is_text, runs)):
+        return [line for run in runs for line in _by_column(run)]
     above = [line for line in lines if line.top >= top]
     rows = sorted(cells, key=lambda line: (-round(line.top), line.left))
     return [*above, *rows, *(line for line in lines if line.top <= bottom)]
@@ -168,11 +207,12 @@ def _with_rows(runs: Sequence[Lines]) -> list[TextLine]:
 # --- lines to paragraphs ---------------------------------------------------------------------------------
 
 SOFT_HYPHEN = "\u00ad"
-ITEM = re.compile(r"[•◦▪‣·–*-][ \t]|\(?\w{1,3}[.)][ \t]")
+ITEM = re.compile(r"[•◦▪▫‣⁃·●○■□▶►➢✓–*\-\ue000-\uf8ff][ \t]|\(?\w{1,3}[.)][ \t]")
 MAX_ENTRY = 300  # characters
 ENTRY = re.compile(rf"{LEADER.pattern}\w{{1,6}}$")  # of a table of contents: dots, and a page number
 
-ENDS_IN_HYPHEN = re.compile(r"[^\W_][-\u2010]$")
+ENDS_IN_HYPHEN = re.compile(r"[^\W_](?:-|(\u2010))$")
+ENDS_IN_DASH = re.compile(r"\d[\u2012\u2013]$")
 
 MAX_DISTANCE = 1.35  # of the usual distance between lines; beyond it a paragraph begins
 MAX_SIZE_RATIO = 1.18  # between the sizes of two lines; beyond it a paragraph begins
@@ -181,7 +221,7 @@ MAX_SIZE_RATIO_WITHIN = 1.25  # where the line below begins in small letters: a 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The text of a paragraph, a list or a heading, and the size of its characters."""
+    """The text of a paragraph, a list or a heading, and the size of its characters; 0 in slanted lines."""
 
     text: str
     size: float
@@ -190,7 +230,8 @@ class Block:
 def blocks(lines: Lines) -> list[Block]:
     """The blocks of a page; a hyphen that ends a line in the middle of a word is still `HYPHEN`."""
     return [
-        Block(_joined(block), median(line.size for line in block)) for block in _blocks(_whole_rows(lines))
+        Block(_joined(block), median(line.size * (line.top == line.bottom) for line in block))
+        for block in _blocks(_whole_rows(lines))
     ]
 
 
@@ -208,7 +249,7 @@ def _whole_rows(lines: Lines) -> list[TextLine]:
 def _is_beside(line: TextLine, row: Lines) -> bool:
     """Whether a line stands on the baseline of a row, or right after it as a number of a footnote does."""
     last = row[-1]
-    rise = min(abs(row[0].top - line.top), abs(last.bottom - line.top))
+    rise = min(abs(row[0].bottom - line.top), abs(last.bottom - line.top))
     is_note = line.size < last.size and abs(line.left - last.right) < last.size / 2
     return rise < last.size / (2 if is_note else 4)
 
@@ -248,13 +289,13 @@ def _blocks(lines: Lines) -> Iterator[list[TextLine]]:
 
 def _joined(block: Lines) -> str:
     """A block's text, with lines joined that were broken only because the column ended."""
-    margin = max(line.right for line in block)
+    margin = _margin(block)
     lines = [block[0].text.strip()]
     for above, below in pairwise(block):
         word = below.text.strip()
-        if ENDS_IN_HYPHEN.search(lines[-1]) and word[0].isalnum():
-            lines[-1] = lines[-1][:-1] + HYPHEN
-        if lines[-1].endswith(HYPHEN):
+        if (hyphen := ENDS_IN_HYPHEN.search(lines[-1])) and word[0].isalnum():
+            lines[-1] = lines[-1][:-1] + (SOFT_HYPHEN if hyphen[1] else HYPHEN)
+        if _has_broken(lines[-1][-1:]) or (ENDS_IN_DASH.search(lines[-1]) and word[0].isdigit()):
             lines[-1] += word
         elif _continues(above, below, margin) and not (
             has_dots(tail := lines[-1][-MAX_ENTRY:]) and ENTRY.search(tail)
@@ -271,23 +312,30 @@ def _continues(above: TextLine, below: TextLine, margin: float) -> bool:
     if min(above.n_cells, below.n_cells) > 1 or ITEM.match(below.text.lstrip()):  # rows of a table, items
         return False
     is_indented = below.left > above.left + 0.8 * above.size and not ITEM.match(above.text.lstrip())
-    first_word = len(below.text.split(None, 1)[0])
-    had_room = above.right + first_word * 0.5 * above.size < margin  # a letter is about half its size wide
-    return not is_indented and not had_room
+    advance = abs(above.right - above.left) / len(above.text)
+    n_needed = len(below.text.split(None, 1)[0]) + 2  # a wide word may need more than its number of letters
+    return not is_indented and abs(margin - above.right) <= n_needed * advance
+
+
+def _margin(lines: Lines) -> float:
+    """Where the longest line ends; the first to the left in scripts written from right to left."""
+    n_leftward = sum(line.right < line.left for line in lines)
+    return (min if n_leftward > len(lines) / 2 else max)(line.right for line in lines)
 
 
 # --- broken words ----------------------------------------------------------------------------------------
 
 WORD = re.compile(r"[^\W\d_]+")
-HYPHENATED = re.compile(r"[^\W\d_]+-[^\W\d_]+")
-BROKEN = re.compile(rf"(?<![^\W\d_])([^\W\d_]*)(?:{HYPHEN}|{SOFT_HYPHEN}\n?)([^\W\d_]*)")
+HYPHENATED = re.compile(r"[^\W\d_]+[-\u2010][^\W\d_]+")
+BREAK = re.compile(rf"({HYPHEN}|{SOFT_HYPHEN}\n?)")
+BROKEN = re.compile(rf"[^\W\d_]*(?:{BREAK.pattern}[^\W\d_]*)+")
 # English: the halves of words without a hyphen, where neither half nor the whole stands elsewhere.
 PREFIX = re.compile("(?:com|con|dis|inter|par|per|pre|pro|sub|trans)$")
 SUFFIX = re.compile(
     r"[aeiou]?[cst]?(?:i?al|able|an[ct]|ate|en[ct]|ful|ing|ion|ity|ive|less|ly|ment|ness|ous)\w{0,4}$"
 )
 AND = {"and", "bis", "et", "o", "oder", "or", "ou", "to", "und", "y"}  # "pre- and post-war"
-MIN_HALF = 3  # letters
+MIN_HALF, MIN_WORD = 3, 4  # letters
 SIZES = [300, 2_000]  # different words; from each number on, one more half must stand elsewhere
 MIN_ENGLISH = 0.2  # of the words are English stop words
 
@@ -320,7 +368,8 @@ class _Vocabulary:
 
     def __init__(self, texts: Iterable[str]) -> None:
         text = "\n".join(BROKEN.sub(" ", text) if _has_broken(text) else text for text in texts).lower()
-        self.hyphenated = set(HYPHENATED.findall(text))
+        self.has_soft_hyphens = "\u2010" not in text
+        self.hyphenated = {word.replace("\u2010", "-") for word in HYPHENATED.findall(text)}
         found = WORD.findall(text)
         self.words = set(found)
         self.is_english = sum(word in STOP_WORDS for word in found) > MIN_ENGLISH * len(found)
@@ -331,13 +380,20 @@ class _Vocabulary:
         return BROKEN.sub(self._joined, text) if _has_broken(text) else text
 
     def _joined(self, broken: re.Match[str]) -> str:
-        before, after, text = broken[1], broken[2], broken.string
-        if HYPHEN not in broken[0]:
-            return before + after
-        if after in AND:
-            return f"{before}- {after}"
+        """A word whose parts stand on two lines, or on more in a narrow column."""
+        text = broken.string
         is_part = text.endswith("-", 0, broken.start()) or text.startswith("-", broken.end())
-        return f"{before}-{after}" if is_part or self._has_hyphen(before, after) else before + after
+        before, *parts = BREAK.split(broken[0])
+        whole = ""
+        for mark, after in zip(parts[::2], parts[1::2], strict=True):
+            if mark != HYPHEN and self.has_soft_hyphens:
+                before += after
+            elif after in AND or is_part or self._has_hyphen(before, after):
+                whole += f"{before}- " if after in AND else f"{before}-"
+                before = after
+            else:
+                before += after
+        return whole + before
 
     def _has_hyphen(self, before: str, after: str) -> bool:
         if not after[:1].islower() or len(before) < 2:
@@ -348,8 +404,10 @@ class _Vocabulary:
         if before + after in self.words or min(len(before), len(after)) < MIN_HALF:
             return False
         n_known = sum(half in self.words or half in STOP_WORDS for half in (before, after))
-        is_likely = self.is_english and not PREFIX.match(before) and not SUFFIX.match(after)
-        return n_known >= (self.min_known if is_likely else 2)
+        if not self.is_english or PREFIX.match(before) or SUFFIX.match(after):
+            return n_known >= 2
+        is_syllable = before[-1] == after[0] or len(after) < MIN_WORD  # hap-pen, win-dow
+        return n_known >= max(self.min_known, is_syllable)
 
 
 # --- headings --------------------------------------------------------------------------------------------

@@ -17,7 +17,9 @@ from math import inf, pi
 from statistics import median, median_low
 
 import pypdfium2.raw as pdfium
-from pypdfium2 import PdfPage, PdfTextPage
+from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
+
+from minisearch.parsers.contents import ExtractionError
 
 HYPHEN = "\ufffe"  # PDFium's character for a hyphen at the end of a line; here only for that
 UNKNOWN = "\ufffd"  # a glyph that has no text
@@ -92,6 +94,27 @@ def read_page(page: PdfPage, text_page: PdfTextPage) -> PageText:
         has_glyphs = pdfium.FPDF_PAGEOBJ_TEXT in kinds and not found.n_hidden
         found.is_scanned = has_glyphs or pdfium.FPDF_PAGEOBJ_IMAGE in kinds
     return found
+
+
+def opened(data: bytes) -> PdfDocument:
+    """The document, which may begin after other bytes; PdfiumError where it cannot be opened."""
+    start = data.find(b"%PDF-", 0, 1024)
+    if start < 0:
+        raise ExtractionError("not a PDF, despite its name")
+    return PdfDocument(data[start:])
+
+
+def letters(text: str) -> tuple[str, list[int]]:
+    """The letters and digits of a text, without case, accents and ligatures, and the place of each.
+
+    Bookmarks and pages often differ in all other characters: apostrophes, dashes, white space.
+    """
+    plain = {
+        character: [one for one in unicodedata.normalize("NFKD", character).casefold() if one.isalnum()]
+        for character in set(text)
+    }
+    found = [one for character in text for one in plain[character]]
+    return "".join(found), [place for place, character in enumerate(text) for _ in plain[character]]
 
 
 # --- characters ------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import base64
 import ctypes
 import json
 import struct
-import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,21 +16,18 @@ import pypdfium2.raw as pdfium
 from pypdfium2 import PdfTextPage
 
 from minisearch.parsers.contents import ExtractionError
+from minisearch.parsers.pdf.page import Box, letters, opened
 
 MAX_PIXELS = 12_000_000
 MAX_BOXES = 200
 LEAST_PIECE = 12  # letters of a text that are looked for alone
-MAX_GAP = 3.0  # between the words of a line, in heights of a character
-SAME_LINE = 0.6  # of the height: the share by which two characters on one line overlap
-
-Box = tuple[float, float, float, float]  # left, bottom, right, top, in points
 
 
 def extract(request: bytes) -> dict[str, Any]:
     """Draw a page: the request is a line of JSON with its number, a text and a width, and then the file."""
     header, _, data = request.partition(b"\n")
     asked = json.loads(header)
-    document = pypdfium2.PdfDocument(data[max(data.find(b"%PDF-", 0, 1024), 0) :])
+    document = opened(data)
     if not 0 <= asked["page"] < len(document):
         raise ExtractionError(f"it has {len(document):,} pages")
     document.init_forms()
@@ -72,71 +68,23 @@ class _Device:
 def _boxes_of(text: str, text_page: PdfTextPage) -> Iterator[Box]:
     """A box for each line of a text on the page; only letters and digits are compared.
 
-    A text that does not stand there as a whole is looked for line by line, and then sentence by sentence.
+    A text that does not stand there as a whole is looked for line by line.
     """
-    letters, places = _letters(text_page.get_text_range())
-    wanted, _ = _letters(text)
-    pieces = [wanted] if wanted in letters else [_letters(one)[0] for one in text.splitlines()]
+    on_page, places = letters(text_page.get_text_range())
+    wanted, _ = letters(text)
+    pieces = [wanted] if wanted in on_page else [letters(one)[0] for one in text.splitlines()]
     for piece in pieces:
-        start = letters.find(piece) if piece == wanted or len(piece) >= LEAST_PIECE else -1
+        start = on_page.find(piece) if piece == wanted or len(piece) >= LEAST_PIECE else -1
         if piece and start >= 0:
-            yield from _lines_of(text_page, places[start : start + len(piece)])
-
-
-def _letters(text: str) -> tuple[str, list[int]]:
-    """The letters and digits of a text in lower case, and the place of each."""
-    found: list[str] = []
-    places: list[int] = []
-    for place, character in enumerate(text):
-        plain = unicodedata.normalize("NFKD", character).casefold()
-        for one in plain:
-            if one.isalnum():
-                found.append(one)
-                places.append(place)
-    return "".join(found), places
-
-
-def _lines_of(text_page: PdfTextPage, places: list[int]) -> Iterator[Box]:
-    """The boxes of characters, those of a line as one."""
-    line: Box | None = None
-    for place in dict.fromkeys(places):
-        box = text_page.get_charbox(place, loose=True)
-        if (
-            line
-            and _overlap(line, box) >= SAME_LINE
-            and box[2] > line[0]
-            and box[0] - line[2] < 3 * _height(box)
-        ):
-            line = (min(line[0], box[0]), min(line[1], box[1]), max(line[2], box[2]), max(line[3], box[3]))
-            continue
-        if line:
-            yield line
-        line = box
-    if line:
-        yield line
-
-
-def _height(box: Box) -> float:
-    return max(box[3] - box[1], 0.1)
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """The share of the lower one's height at which both stand."""
-    return (min(one[3], other[3]) - max(one[1], other[1])) / min(_height(one), _height(other))
+            first, last = places[start], places[start + len(piece) - 1]
+            n_boxes = text_page.count_rects(first, last + 1 - first)
+            yield from map(text_page.get_rect, range(n_boxes))
 
 
 def _png(bitmap: pypdfium2.PdfBitmap) -> bytes:
     """The picture as PNG: red, green and blue, 8 bits each."""
-    pixels, n = memoryview(bitmap.buffer).cast("B"), bitmap.width * bitmap.n_channels
-    rows = []
-    for row in range(bitmap.height):
-        values = bytes(pixels[row * bitmap.stride :][:n])
-        if bitmap.n_channels == 4:
-            picture = bytearray(bitmap.width * 3)
-            for channel in range(3):
-                picture[channel::3] = values[channel::4]
-            values = bytes(picture)
-        rows.append(b"\0" + values)
+    pixels, n_bytes = memoryview(bitmap.buffer).cast("B"), bitmap.width * 3
+    rows = [b"\0" + bytes(pixels[row * bitmap.stride :][:n_bytes]) for row in range(bitmap.height)]
     head = struct.pack(">IIBBBBB", bitmap.width, bitmap.height, 8, 2, 0, 0, 0)
     parts = [(b"IHDR", head), (b"IDAT", zlib.compress(b"".join(rows), 4)), (b"IEND", b"")]
     chunks = [

@@ -26,12 +26,12 @@ from minisearch.stores.base import LexicalQuery, Term, TermGroup, inverse_docume
 from minisearch.stores.local.connection import Connection
 from minisearch.stores.local.sqlite import damaged
 from minisearch.text import (
-    CJK_RUN,
+    PAIRED_RUN,
     bigrams,
-    cjk_parts,
     folded_letters,
     is_mark,
     normalised_words,
+    paired_parts,
     visible,
     without_mnemonics,
     words_between_signs,
@@ -53,18 +53,18 @@ def is_plain(text: str) -> bool:
     if any(_is_glued(one) or is_mark(one) or not _is_folded_alike(one) for one in characters if visible(one)):
         return False
     found = normalised_words(text)
-    return found == words_between_signs(text) and CJK_RUN.search(" ".join(found)) is None
+    return found == words_between_signs(text) and PAIRED_RUN.search(" ".join(found)) is None
 
 
 def rewritten(text: str) -> str:
-    """The normalised words of a text, letters folded, CJK runs as pairs, separated by spaces."""
-    return marks_as_letters(_cjk_as_pairs(folded_letters(" ".join(normalised_words(text)))))
+    """The normalised words of a text, letters folded, paired runs as pairs, separated by spaces."""
+    return marks_as_letters(_as_pairs(folded_letters(" ".join(normalised_words(text)))))
 
 
-def _cjk_as_pairs(text: str) -> str:
+def _as_pairs(text: str) -> str:
     if text.isascii():
         return text
-    return CJK_RUN.sub(lambda run: f" {' '.join(run[0][i : i + 2] for i in range(len(run[0])))} ", text)
+    return PAIRED_RUN.sub(lambda run: f" {' '.join(run[0][i : i + 2] for i in range(len(run[0])))} ", text)
 
 
 @lru_cache(maxsize=4_096)
@@ -75,7 +75,7 @@ def _stands_for_itself(character: str) -> bool:
         or not visible(character)
         or not _is_folded_alike(character)
         or _is_glued(character)
-        or CJK_RUN.match(character)
+        or PAIRED_RUN.match(character)
         or normalised_words(character) != words_between_signs(character)
     )
 
@@ -118,12 +118,12 @@ def as_fts5(term: Term) -> str:
 
 
 def phrase_as_fts5(words: Sequence[str]) -> str:
-    """An FTS5 string that finds normalised words in this order; a CJK run at the end may be longer there."""
+    """An FTS5 string that finds normalised words in this order; paired text at its end may go on there."""
     text = folded_letters(" ".join(words))
-    run, is_cjk = (cjk_parts(text) or [("", False)])[-1]
-    last = bigrams(run) if is_cjk else []
-    before = _cjk_as_pairs(text.removesuffix(run) if is_cjk else text)
-    end = " *" if is_cjk and len(run) == 1 else ""
+    run, is_paired = (paired_parts(text) or [("", False)])[-1]
+    last = bigrams(run) if is_paired else []
+    before = _as_pairs(text.removesuffix(run) if is_paired else text)
+    end = " *" if is_paired and len(run) == 1 else ""
     return f'"{marks_as_letters(" ".join([before, *last]))}"{end}'
 
 

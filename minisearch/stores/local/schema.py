@@ -21,19 +21,13 @@ MIGRATION_SET = "minisearch"
 MIGRATIONS_TABLE = "_sqlite_migrations"  # sqlite-utils' name for it
 
 
-def m001_initial(db: Database) -> None:
+def m001_tables(db: Database) -> None:
     """Documents, chunks, vectors, fields, notes; full text; skipped files; runs; undo; vector index."""
     for statement in _TABLES + _FULL_TEXT + _COUNTERS + _UNDO:
         db.execute(statement)
 
 
-def m002_names(db: Database) -> None:
-    """Words of file names, which are found like titles, and parts of words, which are found like the text."""
-    for statement in _NAMES:
-        db.execute(statement)
-
-
-MIGRATIONS = [m001_initial, m002_names]
+MIGRATIONS = [m001_tables]
 
 # Columns that a table and its undo table share.
 _DOCUMENT = """
@@ -46,7 +40,7 @@ _CHUNK = """
     end_byte integer not null, line integer not null, end_line integer not null, page integer,
     n_tokens integer not null, text_sha256 blob not null, crc32 integer not null,
     is_rewritten integer not null, title text not null, heading text not null, text text not null,
-    anchors text not null"""
+    anchors text not null, names text not null, parts text not null"""
 _FIELD = """
     name blob not null, kind text not null, text blob, folded blob, number real, crc32 integer not null"""
 _NOTE = """
@@ -133,8 +127,11 @@ _TABLES = [
 # A chunk is in one of two full-text tables.  Most are in `chunks_fts`, which stores only the words, because
 # the texts are in `chunks`.  Chunks with Chinese, Japanese or Korean, or with words that need normalising,
 # are rewritten (see full_text.py); `chunks_rewritten` keeps the rewritten text.  Chunks are never updated.
+# Words of file names are found like titles, parts of words like the text.
 _FULL_TEXT = [
-    "create view chunks_plain as select id, title, heading, text from chunks where not is_rewritten",
+    """create view chunks_plain as select
+        id, title || char(10) || names as title, heading, text || char(10) || parts as text
+        from chunks where not is_rewritten""",
     """create virtual table chunks_fts using fts5 (
         title, heading, text, content = 'chunks_plain', content_rowid = 'id',
         tokenize = 'porter unicode61 remove_diacritics 2'
@@ -143,35 +140,15 @@ _FULL_TEXT = [
         title, heading, text, tokenize = 'porter unicode61 remove_diacritics 2'
     )""",
     """create trigger chunks_plain_inserted after insert on chunks when not new.is_rewritten begin
-        insert into chunks_fts (rowid, title, heading, text)
-            values (new.id, new.title, new.heading, new.text);
-    end""",
-    """create trigger chunks_plain_deleted after delete on chunks when not old.is_rewritten begin
-        insert into chunks_fts (chunks_fts, rowid, title, heading, text)
-            values ('delete', old.id, old.title, old.heading, old.text);
-    end""",
-    """create trigger chunks_rewritten_deleted after delete on chunks when old.is_rewritten begin
-        delete from chunks_rewritten where rowid = old.id;
-    end""",
-]
-
-_NAMES = [
-    *(
-        f"alter table {table} add column {column} text not null default ''"
-        for table in ("chunks", "undo_chunks")
-        for column in ("names", "parts")
-    ),
-    *("drop trigger chunks_plain_inserted", "drop trigger chunks_plain_deleted", "drop view chunks_plain"),
-    """create view chunks_plain as select
-        id, title || char(10) || names as title, heading, text || char(10) || parts as text
-        from chunks where not is_rewritten""",
-    """create trigger chunks_plain_inserted after insert on chunks when not new.is_rewritten begin
         insert into chunks_fts (rowid, title, heading, text) values
             (new.id, new.title || char(10) || new.names, new.heading, new.text || char(10) || new.parts);
     end""",
     """create trigger chunks_plain_deleted after delete on chunks when not old.is_rewritten begin
         insert into chunks_fts (chunks_fts, rowid, title, heading, text) values ('delete',
             old.id, old.title || char(10) || old.names, old.heading, old.text || char(10) || old.parts);
+    end""",
+    """create trigger chunks_rewritten_deleted after delete on chunks when old.is_rewritten begin
+        delete from chunks_rewritten where rowid = old.id;
     end""",
 ]
 
@@ -324,7 +301,7 @@ def refuse_foreign_database(db: sqlite3.Connection, path: Path) -> None:
         )
     if _is_before_first_release(applied):
         return  # refused by `needs_migration` before anything is written
-    ours = {_normalised(statement) for statement in _FULL_TEXT + _NAMES + _COUNTERS}
+    ours = {_normalised(statement) for statement in _FULL_TEXT + _COUNTERS}
     rows = db.execute(
         "select type, name, coalesce(sql, '') from sqlite_master where type in ('trigger', 'view')"
     )
