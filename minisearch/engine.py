@@ -38,6 +38,10 @@ from minisearch.types import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from minisearch.analysis.alerts import Alerts
+    from minisearch.analysis.clusters import Clusters
+    from minisearch.analysis.comparison import Comparison
+    from minisearch.analysis.copies import Duplicates
     from minisearch.indexing.plan import Preview
     from minisearch.indexing.writer import IndexWriter
     from minisearch.maintenance.chunks import FileChunks
@@ -57,8 +61,8 @@ class MiniSearch:
 
     Paths in results are relative to the current folder, or absolute if the index folder was given as an
     absolute path.  Use it as a context manager, or call `close`.  Several threads may share one object, and
-    forked processes too: they search at the same time, and write one after another.  A method with an ``a``
-    in front is to be awaited.  ``searcher`` takes `SearchOptions` in place of keyword arguments.
+    forked processes too: they search at the same time, and write one after another.  `aquery` and the other
+    methods with an ``a`` in front are to be awaited.
     """
 
     def __init__(
@@ -185,8 +189,7 @@ class MiniSearch:
 
     def refresh(self, **options: Any) -> IngestReport:  # noqa: ANN401 - those of `index`
         """Run `index` on all `roots`; without any, as with documents from memory alone, nothing is done."""
-        roots = self.roots()
-        return self.index(*roots, **options) if roots else IngestReport()
+        return self.index(*roots, **options) if (roots := self.roots()) else IngestReport()
 
     def watch(
         self,
@@ -199,8 +202,7 @@ class MiniSearch:
 
         Later runs are reported only if they changed something.  An error that prevents a run (a deleted
         folder, too many removals, another process that writes) goes to ``on_problem`` if given, and the run
-        is tried again after the next change or second; without it the error is raised.  Raises InputError if
-        watchfiles is not installed.
+        is tried again after the next change or second; without it the error is raised.  It needs watchfiles.
         """
         from minisearch.indexing.watch import watch
 
@@ -216,10 +218,7 @@ class MiniSearch:
         return self._writer().remove(*paths)
 
     def rebuild(self, backend: str | None = None) -> None:
-        """Build the vector index again from the stored vectors, with another ``backend`` if one is given.
-
-        Raises BackendUnavailable if the library of the backend is not installed.
-        """
+        """Build the vector index again from the stored vectors; BackendUnavailable without its library."""
         self._writer().rebuild(backend)
 
     def query(
@@ -327,6 +326,31 @@ class MiniSearch:
         shown, passages = self.searcher.chunks_of(path)
         return section(passages, shown, line, page=page)
 
+    def cluster(self, *, min_size: int | None = None) -> Clusters:
+        """Clusters of documents about the same thing, with labels and a map; it needs scikit-learn."""
+        from minisearch.analysis.clusters import cluster
+
+        return self.searcher.analysed(cluster, min_size=min_size)
+
+    def duplicates(self, *, least_share: float = 0.6, least_words: int = 40) -> Duplicates:
+        """Near copies among the documents, with one to keep of each group, and shared parts of others."""
+        from minisearch.analysis.copies import duplicates
+
+        return self.searcher.analysed(duplicates, least_share=least_share, least_words=least_words)
+
+    def compare(self, path: str | os.PathLike[str], other: str | os.PathLike[str]) -> Comparison:
+        """What the document ``other`` says that ``path`` does not; InputError as `similar`."""
+        from minisearch.analysis.comparison import compare
+
+        return compare(self.searcher, path, other)
+
+    @property
+    def alerts(self) -> Alerts:
+        """The standing queries of this index."""
+        from minisearch.analysis.alerts import Alerts
+
+        return Alerts(self.searcher)
+
     def similarity(self, *texts: str) -> FloatArray:
         """The cosines between n texts, (n, n) float32, with the model of the index."""
         vectors = self.searcher.embed(texts, are_queries=True)  # (n, D)
@@ -334,69 +358,51 @@ class MiniSearch:
         return cosines
 
     def embed(self, texts: Sequence[str], *, are_queries: bool = False) -> FloatArray:
-        """The unit vectors of n texts, (n, dimension) float32, with the model of the index.
-
-        Some models treat queries and documents differently.  Raises InputError for an empty text.
-        """
+        """The unit vectors of n texts, (n, dimension) float32, by the model; InputError for an empty text."""
         return self.searcher.embed(texts, are_queries=are_queries)
 
     def rerank(self, text: str, texts: Sequence[str], which: str | Reranker = "auto") -> FloatArray:
-        """A reranker's scores of texts for a query, (n,) float32, in their order; higher is better.
-
-        ``which`` is as in `query`.  Raises InputError for an empty query, WeightsNotFound without weights.
-        """
+        """A reranker's scores of texts, (n,) float32, in their order; ``which`` and errors as in `query`."""
         return self.searcher.rerank(text, texts, which)
 
     def field_names(self) -> list[str]:
         """The names of the metadata fields of all documents, for filters: lower case, sorted."""
-        return self.searcher.field_names()
+        return self.searcher.read(lambda store: store.field_names())
 
     def languages(self) -> list[str]:
         """The languages of all documents, for filters: lower case, sorted."""
-        return sorted({one.language.casefold() for one in self.searcher.documents().values() if one.language})
+        documents = self.searcher.read(lambda store: store.documents()).values()
+        return sorted({one.language.casefold() for one in documents if one.language})
 
     def verify(self, n: int = 20, *, seed: int = 0) -> Verification:
-        """Check the whole database, and n documents by reading and embedding them again.
-
-        Problems are returned, not raised, but a database that cannot be read raises IndexCorrupt.
-        """
+        """Check the whole database, and n documents by embedding them again; it returns the problems."""
         from minisearch.maintenance.verify import verify
 
         return verify(self._location, self._encoders, n=n, seed=seed)
 
     def rollback(self) -> RollbackReport:
-        """Undo the last change of the index, not of the files; a second call redoes it.
-
-        Raises InputError if nothing was changed yet.
-        """
+        """Undo the last change of the index (a second call redoes it); InputError if there was none."""
         from minisearch.maintenance.backup import roll_back
 
         return roll_back(self._location)
 
     def backup(self, path: str | os.PathLike[str]) -> None:
-        """Copy the whole index, as of now, into one new file; other processes may write meanwhile.
-
-        Raises IndexNotWritable if the file exists, or the disk is full.
-        """
+        """Copy the whole index into one new file; IndexNotWritable if it exists, or the disk is full."""
         from minisearch.maintenance.backup import back_up
 
         back_up(self._location, path)
 
     def restore(self, path: str | os.PathLike[str]) -> int:
-        """Make the index from a backup; returns the number of its documents whose file does not exist.
+        """Make the index from a backup; returns how many of its documents have no file there.
 
-        Files are looked for from the folder that contains the index folder.  Raises IndexNotWritable if there
-        is an index already, IndexCorrupt if the backup is damaged.
+        Raises IndexNotWritable if there is an index already, IndexCorrupt if the backup is damaged.
         """
         from minisearch.maintenance.backup import restore
 
         return restore(self._location, path)
 
     def chunks(self, path: str | os.PathLike[str]) -> FileChunks:
-        """The chunks of a file, with the settings of the index if it exists; nothing is stored or embedded.
-
-        Raises IngestError for a file without text.
-        """
+        """The chunks of a file, with the settings of the index; IngestError for a file without text."""
         from minisearch.maintenance.chunks import inspect
 
         return inspect(self._location, self._encoders, path, settings=self._settings)
@@ -409,8 +415,7 @@ class MiniSearch:
         """How many bytes of all files found have a vector, and every file without one, with the reason."""
         from minisearch.maintenance.coverage import coverage
 
-        last = self.status().last_run
-        return coverage(self._location, outcome=last.outcome if last else "never")
+        return coverage(self._location, outcome=last.outcome if (last := self.status().last_run) else "never")
 
     def why_not(
         self,
@@ -421,10 +426,7 @@ class MiniSearch:
         line: int | None = None,
         **options: Unpack[QueryOptions],
     ) -> WhyNot:
-        """Why a file, or its passage at ``line``, is not among the k results of a query with these options.
-
-        Ranks every passage, which takes seconds for a hundred thousand.
-        """
+        """Why a file, or its passage at ``line``, is not among the k results; it ranks every passage."""
         return self.searcher.why_not(path, line, text, _options(k, **options))
 
     # A call that has begun runs to its end, also if it is cancelled: what it writes is whole.
@@ -433,7 +435,6 @@ class MiniSearch:
     aquery, aquery_many = in_thread(query), in_thread(query_many)
     acontext, aget = in_thread(context), in_thread(get)
     asimilar, aembed = in_thread(similar), in_thread(embed)
-    like, alike = similar, asimilar  # their earlier names
 
     def _writer(self) -> IndexWriter:
         # Imported here, as above: a query must not import all parsers.

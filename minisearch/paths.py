@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 INDEX_FOLDER = ".minisearch"
 DATABASE = "minisearch.db"
+ALERTS = "alerts.json"
 SOCKET = "query.sock"  # on which a server answers `minisearch query`
 MAX_PATHS_SHOWN = 8  # in one message
 _MEMORY = "//"  # the stored name of a document from memory begins so, that of a file never does
@@ -46,7 +47,7 @@ _MEMORY = "//"  # the stored name of a document from memory begins so, that of a
 # The names in an index folder; with any other name, the folder is not ours.
 _OWN_NAME = re.compile(
     rf"{re.escape(DATABASE)}(-wal|-shm|-journal|\.seal|\.unfinished-\w+)?|vectors-\d+-[0-9a-f]{{12}}\.\w+|"
-    r"writer\.lock|\.gitignore|query\.sock(-\d+)?"
+    r"writer\.lock|\.gitignore|query\.sock(-\d+)?|alerts\.json(\.\d+)?"
 )
 
 

@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from minisearch.errors import InputError
 from minisearch.minilm.catalog import CATALOG
 from tests.fakes import HashingEncoder
 from tests.server.asgi import Answer, ask
+from tests.tmux import Terminal, needs_tmux
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,12 +75,18 @@ def recipe_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_recipe(title: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The names that are left when the program below a heading of docs/recipes.md has run."""
-    monkeypatch.chdir(folder)
+def program_of(title: str) -> str:
+    """The program below a heading of docs/recipes.md."""
     recipes = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
     section = recipes.split(f"\n## {title}\n")[1].split("\n## ")[0]
     ((_, program),) = BLOCK.findall(section)
+    return program
+
+
+def run_recipe(title: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names that are left when the program below a heading of docs/recipes.md has run."""
+    monkeypatch.chdir(folder)
+    program = program_of(title)
     names: dict[str, Any] = {"__name__": "recipe"}
     exec(compile(program, "docs/recipes.md", "exec", dont_inherit=True), names)
     return names
@@ -134,10 +142,41 @@ def test_the_recipe_for_a_notebook_prints_three_results(
     assert "docs/git-undo.md" in printed.splitlines()[0]
 
 
+@needs_tmux
+@pytest.mark.skipif(shutil.which("fzf") is None, reason="fzf is not installed")
+def test_the_recipe_for_fzf_searches_while_one_types(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "data" / "docs" / "programming", tmp_path / "docs")
+    with MiniSearch.open(tmp_path, encoder=HashingEncoder()) as ms:
+        ms.index(tmp_path / "docs", backend="flat")
+    programs = {
+        "minisearch": f"#!{sys.executable}\nimport sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from minisearch.minilm.encoders import Encoders; from tests.fakes import HashingEncoder\n"
+        "Encoders.to_query = Encoders.to_add = lambda *_: HashingEncoder()\n"
+        "from minisearch.cli import main; main()\n",
+        "vim": f'#!/bin/sh\necho "$@" > {tmp_path}/opened\n',
+        "recipe": program_of("Live search with fzf"),
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    command = f"PATH={tmp_path}:$PATH XDG_STATE_HOME={tmp_path}/state EDITOR=vim sh recipe"
+    with Terminal(command, tmp_path, columns=160) as terminal:
+        terminal.until(lambda screen: "> " in screen)
+        terminal.type("git reflog")
+        terminal.until(lambda screen: re.search(r"%  docs/git-undo\.md:\d+", screen) is not None)
+        terminal.until(lambda screen: "reflog" in screen.partition("git-undo.md")[2])  # the preview
+        terminal.keys("Enter")
+        terminal.until(lambda _: (tmp_path / "opened").exists())
+        assert "docs/git-undo.md" in (tmp_path / "opened").read_text()
+        terminal.keys("Escape")
+        terminal.until(lambda screen: "code" in screen)
+
+
 def test_every_recipe_is_run() -> None:
     titles = re.findall(r"^## (.+)", (ROOT / "docs" / "recipes.md").read_text(), re.MULTILINE)
-    assert len(titles) == 4
-    assert all(f'run_recipe("{title}"' in Path(__file__).read_text() for title in titles)
+    assert len(titles) == 5
+    tests = Path(__file__).read_text()
+    assert all(re.search(rf'(run_recipe|program_of)\("{title}"', tests) for title in titles)
 
 
 # --- filters -----------------------------------------------------------------------------------------

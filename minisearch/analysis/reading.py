@@ -170,7 +170,7 @@ def facets(searcher: Searcher) -> Facets:
 
     Folders are those below the one that holds all files; a value is a pattern for `filters.Path`.
     """
-    documents = searcher.documents()
+    documents = searcher.read(lambda store: store.documents())
     files = [key for key in documents if not is_from_memory(key)]
     folders: Counter[tuple[str, ...]] = Counter()
     for key in files:

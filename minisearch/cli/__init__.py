@@ -29,22 +29,37 @@ EXIT_BUSY = 75
 # These encode a few texts with NumPy, on one thread: NumPy's threads wait for one another in busy loops, and
 # with the hashing of the weights on the second of two cores, 20 ms of work took 300. NumPy reads the variable
 # when it is imported, so it is set before a command runs.
-NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similarity", "mcp", "serve"}
+NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similar", "similarity", "mcp", "serve", "ui"}
 ALIASES = {"search": "query"}
 FUNCTIONS = {"eval": "evaluate", "open": "open_result", "why-not": "why_not"}  # where the names differ
 NOT_LOADED = re.compile("failed to map segment|annot allocate memory")  # a library, for lack of memory
 LEAST_BYTES = 400_000_000  # of address space; with less, libraries end the process while they are loaded
-USE_MODEL = NUMPY_COMMANDS | {"eval", "index", "rebuild", "restore", "selftest", "train", "verify", "watch"}
+USE_MODEL = NUMPY_COMMANDS | {
+    "alert",
+    "compare",
+    "eval",
+    "index",
+    "rebuild",
+    "restore",
+    "selftest",
+    "train",
+    "verify",
+    "watch",
+}
 NO_MEMORY = "there is not enough memory: finished work is kept; free some memory and run the command again"
 
 
 # Each command by the module that defines it, which is imported when the command is needed.
 COMMANDS = {
+    "alert": "analysis.alerts",
     "backup": "maintenance",
     "chunks": "status",
+    "cluster": "analysis.commands",
     "collection": "setup",
+    "compare": "analysis.commands",
     "completion": "setup",
     "doctor": "setup",
+    "dups": "analysis.commands",
     "eval": "evaluation.commands",
     "get": "places",
     "index": "indexing",
@@ -58,9 +73,11 @@ COMMANDS = {
     "rollback": "maintenance",
     "selftest": "evaluation.commands",
     "serve": "serve",
+    "similar": "analysis.commands",
     "similarity": "status",
     "status": "status",
     "train": "training.commands",
+    "ui": "live.command",
     "verify": "maintenance",
     "watch": "indexing",
     "why-not": "status",
@@ -127,7 +144,10 @@ class _Group(click.Group):
             if isinstance(error, FileNotFoundError) and error.filename is None:
                 message = "the current folder was deleted: change to another one, or name all paths in full"
             click.echo(f"Error: {message}", err=True)
-            is_query = ALIASES.get(ctx.invoked_subcommand or "", ctx.invoked_subcommand) == "query"
+            is_query = ALIASES.get(ctx.invoked_subcommand or "", ctx.invoked_subcommand) in {
+                "query",
+                "similar",
+            }
             ctx.exit(EXIT_BUSY if isinstance(error, IndexBusy) else EXIT_QUERY_ERROR if is_query else 1)
 
 

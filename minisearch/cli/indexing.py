@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from minisearch.cli.analysis.alerts import on_alert_option
+from minisearch.cli.analysis.alerts import report as report_alerts
 from minisearch.cli.options import (
     A_FILE,
     A_MODEL,
@@ -84,6 +86,7 @@ backend_option = run_option(
     default="auto",
     help="Number format of the model.  [default: auto]",
 )
+@on_alert_option
 @offline_option
 @json_option
 @quiet_option
@@ -96,6 +99,7 @@ def index(
     backend: str | None,
     model: str | None,
     dtype: str,
+    on_alert: str | None,
     as_json: bool,
     quiet: bool,
     **given: Any,  # noqa: ANN401 - the arguments of `_file_choice`
@@ -135,9 +139,11 @@ def index(
             progress.stop()
             click.echo(f"Interrupted: {_kept(progress.done)}", err=True)
             sys.exit(error.code if isinstance(error, SystemExit) else EXIT_INTERRUPTED)
+        matches = ms.alerts.check()
     not_taken = {one.path for one in report.skipped if os.path.abspath(one.path) in named}  # noqa: PTH100 - any name
     shown = replace(report, as_before=tuple(path for path in report.as_before if path not in not_taken))
     click.echo(as_json_line(report) if as_json else Terminal.of_stdout().wrapped(_report_text(shown, index)))
+    report_alerts(matches, command=on_alert, as_json=as_json)
     if report.n_failed or not_taken:
         sys.exit(1)
 
@@ -145,11 +151,19 @@ def index(
 @click.command()
 @paths_argument
 @click.option("--model", **A_MODEL, help=MODEL_HELP)
+@on_alert_option
 @offline_option
 @json_option
 @quiet_option
 @with_index
-def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_json: bool, quiet: bool) -> None:
+def watch(
+    index: IndexChoice,
+    paths: tuple[Path, ...],
+    model: str | None,
+    on_alert: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Keep the index up to date until Ctrl-C.
 
     A saved file can be found two seconds later. Without PATHS, everything that was indexed before is watched.
@@ -172,6 +186,7 @@ def watch(index: IndexChoice, paths: tuple[Path, ...], model: str | None, as_jso
                 click.echo(as_json_line(report) if as_json else f"{_now()}  {counts(report)}")
                 for line in news(report):
                     click.echo(line, err=True)
+                report_alerts(ms.alerts.check(), command=on_alert, as_json=as_json)
                 if n_runs == 1:
                     n_documents = count(report.added + report.updated + report.unchanged, "document")
                     where = one_line(", ".join(roots))

@@ -19,7 +19,7 @@ from minisearch.parsers.source import Block, Edit, outermost_first
 from minisearch.parsers.tables import Cell, Row, labels_by_position, row_text
 from minisearch.text import LIST_MARKER
 
-LINE = re.compile(r"([ \t]*)([^\n]*)")
+LINE = re.compile(r"^([^\S\n]*)(\S[^\n]*)", re.MULTILINE)
 ITEM = re.compile(rf"(?:{LIST_MARKER}|#\.)(?:[ \t]|$)|\.\.(?:[ \t]|$)")
 # A line that continues the paragraph above it, though it is indented less, starts with none of these.
 OPENING = re.compile(r"#{1,6}(?:[ \t]|$)|`{3}|~{3}|[|<>]|(?:=+|-+|\*+)[ \t]*$")
@@ -44,35 +44,32 @@ def blocks(
 def _indented(flat: str, regions: Iterable[Block], is_lazy: bool) -> Iterator[Block]:
     """Items with everything indented below them, indented text, and the regions themselves."""
     open_: list[tuple[int, int]] = []  # the least indentation of what a block includes, and where it begins
-    last_end = 0  # of the last line that is not blank
+    last_end = -2
     last_indent = 0
-    is_after_blank = True
     for start, end, indent, words in _lines(flat, regions):
-        if not words.strip():
-            is_after_blank = True
-            continue
+        is_after_blank = start > last_end + 1
         is_item = ITEM.match(words) is not None
         continues = is_lazy and not is_after_blank and not is_item and not OPENING.match(words)
         while not continues and open_ and indent < open_[-1][0]:
             yield open_.pop()[1], last_end
         if is_item or (not continues and indent > last_indent):
             open_.append((indent + is_item, start))
-        if "\n" in flat[start:end]:
+        if flat.find("\n", start, end) >= 0:
             yield start, end
-        last_end, last_indent, is_after_blank = end, indent, False
+        last_end, last_indent = end, indent
     yield from ((start, last_end) for _, start in open_)
 
 
 def _lines(flat: str, regions: Iterable[Block]) -> Iterator[tuple[int, int, int, str]]:
-    """Start, end, indentation and words of each line; a region counts as one line."""
+    """Start, end, indentation and words of each line that is not blank; a region counts as one line."""
     ends = dict(regions)
-    position = 0
-    while position < len(flat):
-        line = LINE.match(flat, position)
-        assert line  # it matches an empty line too
-        end = max(line.end(2), ends.get(position, 0))
-        position = flat.find("\n", end) + 1 or len(flat)
-        yield line.start(), end, len(line[1].expandtabs(TAB_WIDTH)), line[2]
+    last_end = 0
+    for line in LINE.finditer(flat):
+        start, end = line.span()
+        if start >= last_end:
+            last_end = max(end, ends.get(start, 0))
+            spaces, words = line.groups()
+            yield start, last_end, len(spaces.expandtabs(TAB_WIDTH) if "\t" in spaces else spaces), words
 
 
 # --- tables drawn with characters --------------------------------------------------------------------------
@@ -148,7 +145,11 @@ class DrawnTable:
 
 def drawn_tables(flat: str) -> list[DrawnTable]:
     """The tables of a text, in order of start."""
-    found = (*_drawn(flat), *_ruled(flat), *_bordered(flat))
+    found: list[DrawnTable] = []  # each search looks at every line, but few texts have the signs
+    if "|" in flat or "-+" in flat or "=+" in flat:
+        found += (*_drawn(flat), *_ruled(flat))
+    if "= " in flat or "=\t" in flat:
+        found += _bordered(flat)
     return sorted(found, key=lambda table: (table.start, table.header is None))
 
 

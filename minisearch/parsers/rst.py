@@ -81,7 +81,7 @@ def read_rst(source: Source) -> Document:
 
 def _directives(flat: str) -> Iterator[tuple[DrawnTable, list[Edit]]]:
     """The tables of directives, and edits that leave the title of the directive above each."""
-    for found in TABLE.finditer(flat):
+    for found in TABLE.finditer(flat) if "-table::" in flat else ():  # the search looks at every line
         position, end = found.start(4), found.start(4) + len(found[4].rstrip())
         options: dict[str, tuple[str, int, int]] = {}
         while option := OPTION.match(flat, position, end):

@@ -9,7 +9,7 @@ a search are left to `pipeline`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,6 @@ from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import (
     IndexLocation,
-    StoredNames,
     check_model_folder,
     is_from_memory,
     may_open,
@@ -40,7 +39,7 @@ from minisearch.search.query import checked_query, is_number, literal_query, par
 from minisearch.search.rerank import Rerankers
 from minisearch.search.words import corrected
 from minisearch.stores import open_store
-from minisearch.stores.base import Snapshot, Store, StoredChunk, StoredDocument
+from minisearch.stores.base import Snapshot, Store, StoredChunk
 from minisearch.text import storable, visible
 from minisearch.threads import N_AT_ONCE, Pool, is_alive
 from minisearch.types import Encoder, FloatArray, IndexStatus, Reranker, RunRecord, StoredValue
@@ -65,9 +64,8 @@ class Searcher:
         self._rerankers = rerankers
         self._stores = Pool(N_AT_ONCE, self._current_store, lambda store: store.close())
 
-    def of_a_new_process(self) -> Searcher:
-        """Another searcher of the index, which finds exactly what a new process would, under stored names."""
-        location = StoredNames(self.location.path)
+    def of_a_new_process(self, location: IndexLocation) -> Searcher:
+        """Another searcher of the index at this location, which finds exactly what a new process would."""
         return Searcher(location, self._encoders.of_a_new_process(), self._rerankers)
 
     def close(self) -> None:
@@ -233,10 +231,6 @@ class Searcher:
             return np.empty(0, np.float32)
         return self._rerankers.scores(which, literal_query(query).text, texts, depth=len(texts))
 
-    def field_names(self) -> list[str]:
-        """`MiniSearch.field_names`."""
-        return self.read(lambda store: store.field_names())
-
     def fields(self, names: Sequence[str], where: Filter) -> dict[int, dict[str, tuple[StoredValue, ...]]]:
         """The fields of these names of documents that match a filter, by `SearchResult.doc_id`, ascending.
 
@@ -249,9 +243,14 @@ class Searcher:
         """The names under which documents are stored, by `SearchResult.doc_id`; unknown ids are left out."""
         return self.read(lambda store: store.paths(list(doc_ids)))
 
-    def documents(self) -> Mapping[str, StoredDocument]:
-        """Every document by the name under which it is stored."""
-        return self.read(lambda store: store.documents())
+    def analysed(self, analyse: Callable[..., T], **options: object) -> T:
+        """What a function makes of one snapshot, the function that shows stored paths, and options."""
+
+        def call(store: Store) -> T:
+            with store.snapshot() as snapshot:
+                return analyse(snapshot, self.location.shown, **options)
+
+        return self.read(call)
 
     def openable(self, key: str) -> str | None:
         """The absolute path of a document's file; None from memory, or if the index may not open it."""

@@ -146,6 +146,12 @@ ENDPOINTS = {
     "facets": Endpoint(
         "GET", "/v1/facets", "Folders and kinds of files, with their numbers of documents", {}
     ),
+    "clusters": Endpoint(
+        "GET", "/v1/clusters", "Documents about the same thing, with labels and places on a map", {}
+    ),
+    "duplicates": Endpoint(
+        "GET", "/v1/duplicates", "Near copies, and parts that several documents share", {}
+    ),
     "embeddings": Endpoint(
         "POST",
         "/v1/embeddings",

@@ -28,6 +28,8 @@ from starlette.types import ASGIApp
 
 import minisearch
 from minisearch.analysis import reading
+from minisearch.analysis.clusters import Clusters
+from minisearch.analysis.copies import Duplicates
 from minisearch.analysis.reading import Facets, PagePicture, Preview
 from minisearch.engine import MiniSearch
 from minisearch.errors import IndexBusy, InputError, MinisearchError, short
@@ -132,6 +134,12 @@ class _Server:
 
     async def _facets(self) -> Facets:
         return await self._in_thread(reading.facets, self._engine.searcher)
+
+    async def _clusters(self) -> Clusters:
+        return await self._in_thread(self._engine.cluster)
+
+    async def _duplicates(self) -> Duplicates:
+        return await self._in_thread(self._engine.duplicates)
 
     async def _for_document(self, call: Callable[..., T], path: str, *arguments: Any, **named: Any) -> T:  # noqa: ANN401
         """What a call for a document of the index returns; no other path is looked at."""

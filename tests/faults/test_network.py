@@ -37,7 +37,7 @@ COMMANDS = [
 SOME = ["index docs", "query river"]
 # These two serve on this machine; their tests ask them, and see that others are refused.
 SERVERS = {"mcp", "serve"}
-EVERY = {command.split()[0] for command in COMMANDS} | SERVERS | {"watch", "eval", "open", "completion"}
+EVERY = {command.split()[0] for command in COMMANDS} | SERVERS | {"watch", "eval", "open", "completion", "ui"}
 
 
 def test_these_are_all_commands():

@@ -194,7 +194,7 @@ def test_each_file_is_served_with_a_strict_policy(app: Any) -> None:
         assert not re.search(r"unsafe|https?:|\*", policy)
     assert {path.name for path in Path(page_files.__file__).parent.iterdir() if path.suffix != ".py"} - {
         "__pycache__"
-    } == {"index.html", *page_files.FILES}
+    } == {"index.html", *page_files.FILES}, "and the two files of the map"
 
 
 def test_with_a_token_only_the_page_is_open(engine: MiniSearch) -> None:
@@ -499,6 +499,24 @@ def test_no_serious_finding_of_axe(browser: Any, address: str, scheme: str) -> N
         page.keyboard.press("Escape")
         page.click("#help-button")
         assert serious() == []
+
+
+def test_the_map_and_copies_are_shown_and_lead_to_documents(page: Any) -> None:
+    pytest.importorskip("sklearn")
+    page.get_by_role("button", name="Map of all documents").click()
+    page.wait_for_selector(".map-canvas")
+    assert "view=map" in page.url
+    page.fill(".map-search", "bread")
+    assert page.locator(".map-said").inner_text() == "1 found"
+    page.locator(".map-legend summary").first.click()
+    page.locator(".map-legend[open] button, .map-legend details[open] button").first.click()
+    page.wait_for_selector(".preview .prose, .preview .lines, .preview .sheet")
+    page.get_by_role("button", name="Close the document").click()
+    page.locator(".logo").click()
+    page.get_by_role("button", name="Copies", exact=True).click()
+    page.wait_for_selector("text=No document is a copy of another one.")
+    search(page, "bake the loaf")
+    assert "view=" not in page.url
 
 
 def test_a_screen_reader_finds_its_way(page: Any) -> None:

@@ -335,7 +335,7 @@ SUFFIX = re.compile(
     r"[aeiou]?[cst]?(?:i?al|able|an[ct]|ate|en[ct]|ful|ing|ion|ity|ive|less|ly|ment|ness|ous)\w{0,4}$"
 )
 AND = {"and", "bis", "et", "o", "oder", "or", "ou", "to", "und", "y"}  # "pre- and post-war"
-MIN_HALF = 3  # letters
+MIN_HALF, MIN_WORD = 3, 4  # letters
 SIZES = [300, 2_000]  # different words; from each number on, one more half must stand elsewhere
 MIN_ENGLISH = 0.2  # of the words are English stop words
 
@@ -404,8 +404,10 @@ class _Vocabulary:
         if before + after in self.words or min(len(before), len(after)) < MIN_HALF:
             return False
         n_known = sum(half in self.words or half in STOP_WORDS for half in (before, after))
-        is_likely = self.is_english and not PREFIX.match(before) and not SUFFIX.match(after)
-        return n_known >= (self.min_known if is_likely else 2)
+        if not self.is_english or PREFIX.match(before) or SUFFIX.match(after):
+            return n_known >= 2
+        is_syllable = before[-1] == after[0] or len(after) < MIN_WORD  # hap-pen, win-dow
+        return n_known >= max(self.min_known, is_syllable)
 
 
 # --- headings --------------------------------------------------------------------------------------------

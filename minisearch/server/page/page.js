@@ -4,6 +4,7 @@ import { h } from "./render.js";
 import { count, resultItem, notices, startPage } from "./results.js";
 import { PreviewPane, EDITORS } from "./preview.js";
 import { Filters } from "./filters.js";
+import { showView, VIEWS } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 20, MAX_RECENT = 6, WAIT_MS = 40, EVIDENCE_WAIT_MS = 120;
@@ -11,7 +12,7 @@ const saved = (name, value) => {
   try { return value === undefined ? localStorage.getItem(`minisearch.${name}`) : localStorage.setItem(`minisearch.${name}`, value); } catch { return null; }
 };
 
-const state = { query: "", similar: null, literal: false, k: PAGE, found: null, base: "", facets: { folders: [], extensions: [] }, status: null };
+const state = { query: "", similar: null, view: "", literal: false, k: PAGE, found: null, base: "", facets: { folders: [], extensions: [] }, status: null };
 let token = "";
 try { token = sessionStorage.getItem("minisearch.token") ?? ""; } catch { /* no storage */ }
 
@@ -53,6 +54,7 @@ async function search() {
   clearTimeout(evidenceTimer);
   running?.abort();
   remember();
+  if (state.view) return show();
   const quick = request(false);
   if (!quick) { running = null; state.found = null; state.k = PAGE; preview.close(); return show(); }
   const mine = running = new AbortController();
@@ -82,10 +84,12 @@ const on = {
   editor: () => saved("editor") || "VS Code",
   open: (result) => openResult(result),
   close: () => closePreview(),
-  similar: (result) => { state.similar = { path: result.path, line: result.line, place: result.place }; state.k = PAGE; $("query").value = state.query = ""; closePreview(); search().then(() => $("results-heading").focus()); },
+  similar: (result) => { state.view = ""; state.similar = { path: result.path, line: result.line, place: result.place }; state.k = PAGE; $("query").value = state.query = ""; closePreview(); search().then(() => $("results-heading").focus()); },
   exactly: (text) => { $("query").value = state.query = text; state.literal = true; search(); },
-  search: (text) => { $("query").value = state.query = text; search(); $("query").focus(); },
+  search: (text) => { state.view = ""; $("query").value = state.query = text; search(); $("query").focus(); },
   folder: (one) => { filters.choose("paths", one.value); $("query").focus(); },
+  view: (name) => { state.view = name; remember(); show(); $("start").querySelector("h2").focus(); },
+  openPath: (path) => openResult({ path, title: "", heading: "", place: path, line: 1, text: "", chunk_id: null, merged: [], evidence: null }),
   copy: async (text, said) => {
     try { await navigator.clipboard.writeText(text); toast(said); } catch { toast("The browser did not allow copying."); }
   },
@@ -98,7 +102,10 @@ function show({ isUpdate = false } = {}) {
   const list = $("results"), hadFocus = list.contains(document.activeElement) ? document.activeElement.closest(".result")?.dataset.chunk : null;
   const openWhys = new Set([...list.querySelectorAll(".result:has(.why)")].map((one) => one.dataset.chunk));
   filters.show(state);
-  $("start").replaceChildren(...(found || !state.status ? [] : startPage(state.status, state.facets, recent(), on)));
+  $("filters").hidden = Boolean(state.view);
+  $("start").classList.toggle("is-view", Boolean(state.view));
+  if (state.view) showView(state.view, $("start"), on);
+  else $("start").replaceChildren(...(found || !state.status ? [] : startPage(state.status, state.facets, recent(), on)));
   $("notices").replaceChildren(...(found ? notices(found, on) : []));
   list.replaceChildren(...(found?.results ?? []).map((one) => resultItem(one, on)));
   for (const one of list.querySelectorAll(".excerpt")) one.classList.toggle("is-cut", one.scrollHeight > one.clientHeight + 2);
@@ -107,7 +114,7 @@ function show({ isUpdate = false } = {}) {
     if (hadFocus) item(hadFocus)?.querySelector("a").focus();
   } else $("list").scrollTop = 0;
   if (preview.result) markOpen();
-  if (!found) { $("summary").textContent = ""; document.title = "minisearch"; return; }
+  if (!found) { $("summary").textContent = ""; document.title = state.view ? `${VIEWS[state.view]} · minisearch` : "minisearch"; return; }
   const n = found.results.length;
   const among = found.n_matching != null ? ` in ${count(found.n_matching, "passage")} that match the filters` : "";
   $("summary").textContent = n ? `${n >= state.k ? `The best ${n}` : count(n, "result")}${among}` : "";
@@ -160,6 +167,7 @@ function toast(text) {
 function remember() {
   const values = new URLSearchParams();
   if (state.query.trim()) values.set("q", state.query);
+  if (state.view) values.set("view", state.view);
   if (state.similar) { values.set("similar", state.similar.path); values.set("line", state.similar.line); }
   filters.write(values);
   history.replaceState(null, "", values.size ? `#${values}` : location.pathname);
@@ -170,6 +178,7 @@ function recall() {
   state.query = values.get("q") ?? "";
   $("query").value = state.query;
   const path = values.get("similar"), line = Number(values.get("line")) || 1;
+  state.view = values.get("view") in VIEWS ? values.get("view") : "";
   state.similar = path ? { path, line, place: `${path}:${line}` } : null;
   filters.read(values);
 }
@@ -264,8 +273,8 @@ document.addEventListener("keydown", (event) => {
 
 function typed() {
   const text = $("query").value;
-  if (text === state.query && !state.similar) return;
-  Object.assign(state, { query: text, similar: null, literal: false, k: PAGE });
+  if (text === state.query && !state.similar && !state.view) return;
+  Object.assign(state, { query: text, similar: null, view: "", literal: false, k: PAGE });
   if (preview.result) { preview.close(); document.querySelector("main").classList.remove("has-preview"); }
   searchSoon();
 }
@@ -283,7 +292,7 @@ async function start() {
     state.base = state.facets.base;
     filters.facets = state.facets;
     show();
-    if (request(false)) await search();
+    if (request(false) || state.view) await search();
   } catch (error) { showError(error); }
 }
 

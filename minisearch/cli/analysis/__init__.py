@@ -1,0 +1,1 @@
+"""``minisearch cluster``, ``dups``, ``compare``, ``similar`` and ``alert``: what a collection holds."""
