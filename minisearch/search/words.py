@@ -135,9 +135,9 @@ def exact_hits(
     """The chunks with a rare exact token of the text; None if it has none.
 
     The scores are shares of the tokens, weighted by their idf: 1 for a chunk with all of them, and for those
-    of a file whose name is the text.  If there are none, rare names that the model does not know count in their
-    place, and so do all words of a short text together, with `NAME_SHARE` of the score: they come first too,
-    but are less of an answer.  ``tokenizer`` tells which words the model knows.
+    of a file whose name is the text.  If there are none, rare names that the model does not know count in
+    their place, and so do all words of a short text together, with `NAME_SHARE` of the score: they come first
+    too, but are less of an answer.  ``tokenizer`` tells which words the model knows.
     """
     in_files = _ids_in_files(text, snapshot, where, exclude)
     if len(in_files):

@@ -93,7 +93,7 @@ def test_an_exact_token_or_name_comes_first(notes: MiniSearch, query: str, name:
 
 WEEK = {
     "bread.md": "Knead the dough of the bread, let it rest, then bake the bread for forty minutes.",
-    "rota.md": "The bins are emptied each Monday, in August by a Norwegian firm; the Gutters are cleaned then.",
+    "rota.md": "The bins are emptied each Monday, in August by a Norwegian firm, with the Gutters.",
     "roof.md": "# Roof\n\nThe gutters were mended by Anton Kowalczyk, who lives in the mill.",
     "garden.md": "# Garden\n\nThe apple tree was planted by James; it needs water in its first summer.",
     "bus.md": "# Buses\n\nThe bus to the station leaves at seven and at nine.",
