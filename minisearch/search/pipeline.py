@@ -150,7 +150,8 @@ class Pipeline:
             if not self.is_readable and len(lexical):
                 vector = None
             if vector is not None:
-                exact = exact_hits(query.text, self.snapshot, where=allowed_ids, exclude=exclude)
+                tokenizer = getattr(self.encoder, "tokenizer", None)
+                exact = exact_hits(query.text, self.snapshot, tokenizer, where=allowed_ids, exclude=exclude)
         n = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * options.k, options.rerank_depth or 0)
         scores: dict[int, float] | None = None
         while True:

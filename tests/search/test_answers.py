@@ -89,3 +89,37 @@ def test_a_script_that_the_model_cannot_read_is_near_to_nothing(notes: MiniSearc
 )
 def test_an_exact_token_or_name_comes_first(notes: MiniSearch, query: str, name: str) -> None:
     assert Path(notes.query(query, 1)[0].path).name == name
+
+
+WEEK = {
+    "bread.md": "Knead the dough of the bread, let it rest, then bake the bread for forty minutes.",
+    "rota.md": "The bins are emptied each Monday, in August by a Norwegian firm, with the Gutters.",
+    "roof.md": "# Roof\n\nThe gutters were mended by Anton Kowalczyk, who lives in the mill.",
+    "garden.md": "# Garden\n\nThe apple tree was planted by James; it needs water in its first summer.",
+    "bus.md": "# Buses\n\nThe bus to the station leaves at seven and at nine.",
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("bread on Monday", "bread.md"),
+        ("bread on Mondays", "bread.md"),
+        ("baking bread in August", "bread.md"),
+        ("some Norwegian bread", "bread.md"),
+        (
+            "the bus to the station and the Gutters",
+            "bus.md",
+        ),  # a common noun: the index has it without a capital
+        ("bread of Kowalczyk", "roof.md"),  # a name that the model does not know
+        ("the tree of James", "garden.md"),
+    ],
+)
+def test_a_capitalised_word_that_is_no_rare_name_does_not_decide(
+    tmp_path: Path, minilm: SentenceTransformer, query: str, name: str
+) -> None:
+    for file, text in WEEK.items():
+        (tmp_path / file).write_text(text)
+    with MiniSearch.open(tmp_path, encoder=minilm) as engine:
+        engine.index(tmp_path)
+        assert Path(engine.query(query, 1)[0].path).name == name
