@@ -320,7 +320,7 @@ def test_filters_limit_the_search_at_once(ms: MiniSearch) -> None:
         options = pilot.app.screen.query_one(OptionList)
         shown = [str(option.prompt) for option in options.options]
         assert [" ".join(line.split()) for line in shown] == [
-            *("Folders", "[ ] code 1", "Types", "[ ] md 2", "[ ] py 1"),
+            *("Folders", "▌ [ ] code 1", "Types", "[ ] md 2", "[ ] py 1"),
             *("Changed", "[ ] last 7 days", "[ ] last month", "[ ] last year"),
         ]
         await pilot.press("down", "space")  # the first type
