@@ -19,7 +19,6 @@ from minisearch.errors import InputError
 if TYPE_CHECKING:
     from minisearch.search.searcher import Searcher
 
-SWITCH_S = 0.001  # how long a thread that searches may let the one that draws wait
 CHECK_S = 1.0  # the model is loaded in a tenth of that, but with torch
 
 
@@ -43,7 +42,6 @@ def ui(choice: IndexChoice, text: tuple[str, ...]) -> None:
     make_app = imported("cli.live.app", "LiveApp", "ui")
     with choice.open() as ms:
         ms.status()
-        sys.setswitchinterval(SWITCH_S)
         searcher = ms.searcher.of_a_new_process(ms.searcher.location)  # it never waits for torch
         loaded = _loading(searcher)
         wait([loaded], CHECK_S)
