@@ -89,8 +89,8 @@ def _cluster_lines(found: Clusters, *, show_all: bool) -> Iterator[str]:
     "--share",
     metavar="N",
     type=float,
-    default=0.7,
-    help="Copies share this part of the shorter.  [default: 0.7]",
+    default=0.6,
+    help="Copies share this part of the shorter.  [default: 0.6]",
 )
 @click.option("--words", **number(40), help="Least length of a shared part.")
 @json_option
