@@ -144,14 +144,16 @@ class Pipeline:
         if allowed_ids is not None and exclude is not None:
             allowed_ids, exclude = np.setdiff1d(allowed_ids, exclude), None
         lexical = exact = None
+        text = query.text  # in which words are looked up
         if options.mode != "dense":
-            words = lexical_query(with_known_numbers(query.text, self.snapshot), self.snapshot)
+            text = with_known_numbers(text, self.snapshot)
+            words = lexical_query(text, self.snapshot)
             lexical = self.snapshot.lexical(words, MAX_HITS, where=allowed_ids, exclude=exclude)
             if not self.is_readable and len(lexical):
                 vector = None
             if vector is not None:
                 tokenizer = getattr(self.encoder, "tokenizer", None)
-                exact = exact_hits(query.text, self.snapshot, tokenizer, where=allowed_ids, exclude=exclude)
+                exact = exact_hits(text, self.snapshot, tokenizer, where=allowed_ids, exclude=exclude)
         n = max(MIN_CANDIDATES, CANDIDATES_PER_RESULT * options.k, options.rerank_depth or 0)
         scores: dict[int, float] | None = None
         while True:
@@ -161,7 +163,7 @@ class Pipeline:
             chunks = self.snapshot.chunks(candidates.ids.tolist())
             if lexical is not None:
                 candidates = with_prose_first(candidates, chunks, query.text)
-                candidates = with_names_first(candidates, chunks, query.text)
+                candidates = with_names_first(candidates, chunks, text)
             ranking = candidates
             if self.rerank is not None:
                 scores = scores or self._reranker_scores(candidates, chunks, query)
@@ -171,7 +173,7 @@ class Pipeline:
             if len(groups) >= options.k or ranking.is_complete or has_every_document:
                 break
             n *= 4
-        relevance = self._relevances(candidates, query, vector, options.mode)
+        relevance = self._relevances(candidates, query, text, vector, options.mode)
         wanted = _pattern_of(_words(query)) if options.evidence else None
         results = self._results(groups, ranking, chunks, relevance, wanted)
         if options.evidence and results:
@@ -184,7 +186,7 @@ class Pipeline:
             plan="" if allowed_ids is None else self._plan(n, options.mode, allowed_ids),
             n_matching=None if allowed_ids is None else len(allowed_ids),
             n_reranked=len(scores or {}),
-            unknown_words=() if lexical is None else self._unknown_words(query, results),
+            unknown_words=() if lexical is None else self._unknown_words(text, results),
         )
 
     def _matching(self, query: Query, where: Filter | None) -> IntArray | None:
@@ -196,10 +198,10 @@ class Pipeline:
         combined = combined_filter(query, where)
         return None if combined is None else self.snapshot.select(combined)
 
-    def _unknown_words(self, query: Query, results: Sequence[SearchResult]) -> tuple[str, ...]:
+    def _unknown_words(self, text: str, results: Sequence[SearchResult]) -> tuple[str, ...]:
         """Words that no passage has, and no name of a file that was found."""
         names = folded_letters("\n".join(result.path for result in results))
-        unknown = unknown_words(query.text, self.snapshot)
+        unknown = unknown_words(text, self.snapshot)
         return tuple(word for word in unknown if folded_letters(word) not in names)
 
     def _reranker_scores(
@@ -241,7 +243,7 @@ class Pipeline:
     # --- results -------------------------------------------------------------------------------------------
 
     def _relevances(
-        self, candidates: Ranking, query: Query, vector: FloatArray | None, mode: Mode
+        self, candidates: Ranking, query: Query, text: str, vector: FloatArray | None, mode: Mode
     ) -> list[float]:
         """The relevance of the first result, of the second, and so on; none without a baseline.
 
@@ -254,7 +256,7 @@ class Pipeline:
             candidates = with_rarer_words(candidates, query.text, self.snapshot, self.encoder)
         found = relevances(candidates, self.baseline if self.is_readable else None, used)
         has_all = bool(candidates.traces) and candidates.traces[0].exact == 1
-        if used == "hybrid" and not has_all and lacks_exact_token(query.text, self.snapshot):
+        if used == "hybrid" and not has_all and lacks_exact_token(text, self.snapshot):
             # What is near to an unknown code is another code.
             return [min(one, BELOW_CONFIDENT) for one in found]
         # If the query is just a phrase, any chunk with that phrase answers it.

@@ -108,18 +108,17 @@ def _forms_of(word: str, snapshot: Snapshot) -> list[str]:
 
 
 def with_known_numbers(text: str, snapshot: Snapshot) -> str:
-    """The text with another form of each long number that no chunk has in the form that is given."""
+    """The text with each date and long number in the form in which the index has it in any spelling."""
     for number, forms in numbers_in(text):
-        terms = [Term(tuple(normalised_words(number))), *(Term((form,)) for form in forms)]
-        counts = snapshot.term_counts(terms)
-        if not counts[0] and any(counts):
-            text = text.replace(number, next(form for form, n in zip(forms, counts[1:], strict=True) if n))
+        terms = [Term(tuple(normalised_words(one))) for one in (number, *forms)]
+        given, *counts = snapshot.term_counts(terms)
+        if any(counts) and max(counts) >= given:
+            text = text.replace(number, forms[counts.index(max(counts))])
     return text
 
 
 def lacks_exact_token(text: str, snapshot: Snapshot) -> bool:
     """Whether a text has an exact token or a number that no chunk has, such as an unknown error code."""
-    text = with_known_numbers(text, snapshot)
     numbers = [Term((number,)) for number in NUMBER.findall(text)]
     return 0 in snapshot.term_counts([*_exact_terms(text, is_strict=True), *numbers])
 
@@ -142,7 +141,6 @@ def exact_hits(
     in_files = _ids_in_files(text, snapshot, where, exclude)
     if len(in_files):
         return Hits(in_files, np.ones(len(in_files), np.float32))
-    text = with_known_numbers(text, snapshot)
     tokens = _exact_terms(text, is_strict=False)
     names = [] if tokens else _names(text, snapshot)
     # Of the vector of a word that it splits, such as a surname, the model knows little.
@@ -286,7 +284,6 @@ MAX_UNKNOWN = 3  # words that are named; a text with more is in another language
 
 def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
     """The words and exact tokens that no chunk has, without stop words; none if they are many."""
-    text = with_known_numbers(text, snapshot)
     tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split()]
     parts_of = {
         token: tuple(normalised_words(token))

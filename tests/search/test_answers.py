@@ -123,3 +123,38 @@ def test_a_capitalised_word_that_is_no_rare_name_does_not_decide(
     with MiniSearch.open(tmp_path, encoder=minilm) as engine:
         engine.index(tmp_path)
         assert Path(engine.query(query, 1)[0].path).name == name
+
+
+DAYS = {
+    "2026-03-14.md": "We looked at the roof.",
+    "2026-03-15.md": "We looked at the cellar, on Sunday.",
+    "2026-04-14.md": "We looked at the mill in April and in March.",
+    "minutes of 2 May 2026.md": "We looked at the bridge.",
+    "letter.md": "The contract was signed on March 3rd, 2026, for 12,500 euros.",
+    "budget.md": "The mill costs 13.500 euros.",
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("14 March 2026", "2026-03-14.md"),
+        ("what did we do on March 14, 2026", "2026-03-14.md"),
+        ("14.3.2026", "2026-03-14.md"),
+        ("notes of 15/03/2026", "2026-03-15.md"),
+        ("2026-05-02", "minutes of 2 May 2026.md"),
+        ("signed on 2026-03-03", "letter.md"),
+        ("12500", "letter.md"),
+        ("paid 12 500 euros", "letter.md"),
+        ("what costs 13,500", "budget.md"),
+    ],
+)
+def test_dates_and_thousands_are_found_in_any_spelling(
+    tmp_path: Path, minilm: SentenceTransformer, query: str, name: str
+) -> None:
+    for file, text in DAYS.items():
+        (tmp_path / file).write_text(text)
+    with MiniSearch.open(tmp_path, encoder=minilm) as engine:
+        engine.index(tmp_path)
+        found = engine.query(query, 1)
+        assert Path(found[0].path).name == name and found.is_confident
