@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
@@ -226,7 +228,8 @@ def test_of_waiting_requests_only_the_newest_is_answered() -> None:
             done.set_result(None)
 
     done = Future[None]()
-    one = Newest(answer, lambda error: done.set_exception(error))
+    before = threading.active_count()
+    one = Newest(answer, done.set_exception)
     one.ask(1)
     begun.result(10)
     for request in (2, 3, 4):
@@ -234,6 +237,12 @@ def test_of_waiting_requests_only_the_newest_is_answered() -> None:
     may_go_on.set_result(None)
     done.result(10)
     assert answered == [1, 4]
+    one.end()
+    for _ in range(500):
+        if threading.active_count() == before:
+            return
+        time.sleep(0.02)
+    pytest.fail("the thread goes on")
 
 
 # --- what is said -------------------------------------------------------------------------------------
@@ -320,7 +329,7 @@ def test_filters_limit_the_search_at_once(ms: MiniSearch) -> None:
         options = pilot.app.screen.query_one(OptionList)
         shown = [str(option.prompt) for option in options.options]
         assert [" ".join(line.split()) for line in shown] == [
-            *("Folders", "[ ] code 1", "Types", "[ ] md 2", "[ ] py 1"),
+            *("Folders", "▌ [ ] code 1", "Types", "[ ] md 2", "[ ] py 1"),
             *("Changed", "[ ] last 7 days", "[ ] last month", "[ ] last year"),
         ]
         await pilot.press("down", "space")  # the first type

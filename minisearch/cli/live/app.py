@@ -53,26 +53,33 @@ class Newest(Generic[Request]):
 
     def __init__(self, answer: Callable[[Request], None], on_error: Callable[[Exception], None]) -> None:
         self._answer, self._on_error = answer, on_error
-        self._requests = queue.SimpleQueue[Request]()
+        self._requests = queue.SimpleQueue[Request | None]()
         Thread(target=self._run, daemon=True).start()
 
     def ask(self, request: Request) -> None:
         """Answer this instead of all that wait."""
         self._requests.put(request)
 
+    def end(self) -> None:
+        """End the thread, as soon as it has answered."""
+        self._requests.put(None)
+
     def is_overtaken(self) -> bool:
         """Whether a newer request waits."""
         return not self._requests.empty()
 
     def _run(self) -> None:
-        while True:
-            request = self._requests.get()
-            while self.is_overtaken():
-                request = self._requests.get()
+        while (request := self._newest()) is not None:
             try:
                 self._answer(request)
-            except Exception as error:
+            except Exception as error:  # noqa: PERF203 - a search costs more
                 self._on_error(error)
+
+    def _newest(self) -> Request | None:
+        request = self._requests.get()
+        while request is not None and self.is_overtaken():
+            request = self._requests.get()
+        return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,12 @@ class SearchScreen(Screen[None]):
         """Wait for the model in a thread."""
         self.query_one(Input).focus()
         self._show_nothing()
-        Newest(self._count, self._fail).ask(None)
+        Thread(target=self._count, daemon=True).start()
+
+    def on_unmount(self) -> None:
+        """End the threads."""
+        self._searches.end()
+        self._readings.end()
 
     @property
     def _base(self) -> str:
@@ -178,11 +190,14 @@ class SearchScreen(Screen[None]):
     # --- in threads ----------------------------------------------------------------------------------
 
     def _fail(self, error: Exception) -> None:
-        self.app.call_from_thread(self.app.exit, error)
+        self.app.call_later(self.app.exit, error)
 
-    def _count(self, _: None) -> None:
-        self._loaded.result()
-        self.post_message(Loaded(facets(self._searcher)))
+    def _count(self) -> None:
+        try:
+            self._loaded.result()
+            self.post_message(Loaded(facets(self._searcher)))
+        except Exception as error:
+            self._fail(error)
 
     def _search(self, request: tuple[QueryOptions, int]) -> None:
         """Results without evidence, and then with it unless something else is searched by then."""

@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from minisearch.analysis.reading import Facets
-from minisearch.cli.live.view import cut
+from minisearch.cli.live.view import CHOSEN, MARGIN, cut
 from minisearch.cli.terminal import one_line, width
 
 AGES = {"7d": "last 7 days", "31d": "last month", "365d": "last year"}  # as --since has them
@@ -66,6 +66,7 @@ class FilterScreen(ModalScreen[None]):
     def __init__(self, facets: Facets, choice: Choice, on_change: Callable[[Choice], None]) -> None:
         super().__init__()
         self._choice, self._on_change = choice, on_change
+        self._current: str | None = None
         folders = [("folder", one.value, one.name, f"{one.n:,}") for one in facets.folders]
         types = [("type", one.value, one.name, f"{one.n:,}") for one in facets.extensions]
         ages = [("changed", value, name, "") for value, name in AGES.items()]
@@ -84,13 +85,21 @@ class FilterScreen(ModalScreen[None]):
     def _options(self) -> Iterator[Option]:
         for title, rows in self._groups.items():
             if rows:
-                yield Option(Content.styled(title, "bold"), disabled=True)
+                yield Option(Content.styled(MARGIN + title, "bold"), disabled=True)
                 yield from (Option(self._prompt(*row), id=f"{row[0]}:{row[1]}") for row in rows)
 
     def _prompt(self, kind: str, value: str, name: str, n: str) -> Content:
         mark = "[x]" if self._choice.has(kind, value) else "[ ]"
         shown = cut(one_line(name), NAME_COLUMNS)
-        return Content(f"{mark} {shown}{' ' * (NAME_COLUMNS - width(shown))}{n:>9}")
+        line = f"{mark} {shown}{' ' * (NAME_COLUMNS - width(shown))}{n:>9}"
+        is_current = f"{kind}:{value}" == self._current
+        return Content.styled(CHOSEN + line, "bold") if is_current else Content(MARGIN + line)
+
+    @on(OptionList.OptionHighlighted)
+    def mark(self, event: OptionList.OptionHighlighted) -> None:
+        """Mark the option under the cursor, with a sign that needs no colour."""
+        self._current = event.option_id
+        self._draw()
 
     @on(OptionList.OptionSelected)
     def turn(self, event: OptionList.OptionSelected) -> None:
@@ -109,7 +118,10 @@ class FilterScreen(ModalScreen[None]):
 
     def _change(self, choice: Choice) -> None:
         self._choice = choice
+        self._draw()
+        self._on_change(choice)
+
+    def _draw(self) -> None:
         box = self.query_one(OptionList)
         for id_, row in self._rows.items():
             box.replace_option_prompt(id_, self._prompt(*row))
-        self._on_change(choice)
