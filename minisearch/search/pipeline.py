@@ -349,10 +349,17 @@ def _page_at(chunk: StoredChunk, position: int) -> int | None:
     return None if chunk.page is None else chunk.page + bisect(chunk.page_breaks, position)
 
 
+PART = r"(?-i:(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"  # where a part of a compound name begins
+
+
 def _pattern_of(text: str) -> re.Pattern[str] | None:
-    """A pattern for the words of a text, whatever their endings; None if it has only stop words."""
+    """A pattern for words and parts of names, whatever their endings; None for stop words alone."""
     words = {word.casefold() for word in normalised_words(text)} - STOP_WORDS
-    return re.compile(rf"\b(?:{'|'.join(sorted(map(stem, words)))})", re.IGNORECASE) if words else None
+    return (
+        re.compile(rf"(?:\b|_|{PART})(?:{'|'.join(sorted(map(stem, words)))})", re.IGNORECASE)
+        if words
+        else None
+    )
 
 
 def _best_line(text: str, wanted: re.Pattern[str]) -> int:
