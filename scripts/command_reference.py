@@ -13,7 +13,7 @@ import click
 from minisearch.cli import cli
 
 MARK = "<!-- commands -->"
-WIDTH = 96  # characters of a line of help
+WIDTH = 88  # characters of a line of help
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -35,9 +35,8 @@ def commands() -> Iterator[tuple[str, str]]:
 def _commands_of(
     command: click.Command, name: str, parent: click.Context | None
 ) -> Iterator[tuple[str, str]]:
-    context = click.Context(
-        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH
-    )
+    settings = {**command.context_settings, "terminal_width": WIDTH}
+    context = click.Context(command, info_name=name, parent=parent, **settings)
     yield context.command_path, ESCAPES.sub("", command.get_help(context)).rstrip()
     if isinstance(command, click.Group):
         for inner_name in sorted(command.list_commands(context)):

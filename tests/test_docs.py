@@ -211,6 +211,7 @@ def test_the_reference_has_the_help_of_every_command() -> None:
     page = on_page_markdown(PAGES["docs/reference/commands.md"])
     for name, help_text in found.items():
         assert f"\n## {name}\n\n```text\nUsage: {name} " in page
+        assert "-h, --help" in help_text
         arguments = [*name.split()[1:], "--help"]
         printed = CliRunner().invoke(cli, arguments, prog_name="minisearch", terminal_width=WIDTH).output
         assert ESCAPES.sub("", printed).strip() == help_text, name
@@ -434,3 +435,13 @@ def test_the_changelog_speaks_of_this_version() -> None:
 
     assert f"## {minisearch.__version__}" in (ROOT / "CHANGELOG.md").read_text()
     assert f'version = "{minisearch.__version__}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_docstring_becomes_markdown() -> None:
+    as_markdown = pytest.importorskip("scripts.docstring_examples", exc_type=ImportError).as_markdown
+    tree = "A tree.\n\n::\n\n    a\n    └── b\n\nThe end.\n"
+    assert as_markdown(tree) == "A tree.\n\n\n```text\na\n└── b\n```\n\nThe end.\n\n"
+    example = 'It adds.\n\n>>> add(  # doctest: +SKIP\n...     1)\n1\n\nAn "error" else.'
+    assert (
+        as_markdown(example) == 'It adds.\n\n\n```pycon\n>>> add(\n...     1)\n1\n```\n\n\nAn "error" else.\n'
+    )
