@@ -1,13 +1,15 @@
-"""What the README says can be typed, and works."""
+"""What the README and the pages of the documentation show can be typed, and works."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,13 +18,17 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from minisearch import MiniSearch, filters
 from minisearch.cli import COMMANDS as CLI_COMMANDS
 from minisearch.cli import cli
 from minisearch.cli.query_options import QueryOptions
 from minisearch.errors import InputError
+from minisearch.formats import FORMATS
 from minisearch.minilm.catalog import CATALOG
+from minisearch.minilm.hub import locate
+from scripts.command_reference import ESCAPES, WIDTH, commands, on_page_markdown
 from tests.fakes import HashingEncoder
 from tests.server.asgi import Answer, ask
 from tests.tmux import Terminal, needs_tmux
@@ -30,55 +36,202 @@ from tests.tmux import Terminal, needs_tmux
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-BLOCKS = BLOCK.findall(README)
-COMMANDS = [
-    line.partition("#")[0].strip("$ ")
-    for language, block in BLOCKS
-    if not language
-    for line in block.splitlines()
-    if re.match(r"(\$ )?minisearch \w", line)
-]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+}
+BLOCKS = [(name, language, block) for name, page in PAGES.items() for language, block in BLOCK.findall(page)]
+COMMANDS = sorted(
+    {
+        (name, command.partition(" #")[0].strip())
+        for name, language, block in BLOCKS
+        if language in {"", "sh", "console"}
+        for line in block.splitlines()
+        for part in line.split(" && ")
+        for command in re.findall(r"^(?:\$ |.* -m )?(minisearch [-\w].*)", part)
+    }
+)
+# These examples need something of their own, and are run by the tests that are named.
+RUN_ELSEWHERE = {
+    "docs/filters.md": "below",
+    "docs/integrations.md": "tests/integrations/test_docs.py",
+    "docs/recipes.md": "below",
+    "docs/training.md": "tests/training/test_classification.py",
+}
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_every_command_line_in_the_readme_is_understood(line: str) -> None:
-    _, name, *arguments = shlex.split(line)
-    command = cli.get_command(click.Context(cli), name)
-    assert command is not None
-    command.make_context(name, arguments)
+# --- every page --------------------------------------------------------------------------------------
 
 
-def test_the_readme_shows_every_command() -> None:
-    assert {shlex.split(line)[1] for line in COMMANDS} == set(CLI_COMMANDS)
-
-
-def test_the_readmes_python_runs_as_it_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_every_command_line_in_the_documentation_is_understood(
+    page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(ROOT / "data" / "docs" / "programming", tmp_path / "docs")
     monkeypatch.chdir(tmp_path)
-    program = "\n".join(block for language, block in BLOCKS if language == "python")
-    exec(compile(program, "README.md", "exec"), {})
-    printed = capsys.readouterr().out
-    assert "docs/retry.py:" in printed
+    _, *arguments = shlex.split(line)
+    for made in (argument for argument in arguments if argument.startswith("./my-")):
+        Path(made).symlink_to(locate("all-MiniLM-L6-v2").folder)
+    context, command = click.Context(cli, info_name="minisearch"), cli
+    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+        inner = command.get_command(context, arguments[0])
+        if inner is None:
+            break
+        context, command = click.Context(inner, info_name=arguments.pop(0), parent=context), inner
+    if "--help" not in arguments:
+        command.make_context(context.info_name, arguments)
+
+
+def test_the_documentation_shows_every_command() -> None:
+    assert {shlex.split(line)[1] for _, line in COMMANDS} >= set(CLI_COMMANDS)
+
+
+def pages_with(language: str) -> list[str]:
+    """The names of the pages that have blocks in a language, but for those that are run elsewhere."""
+    return sorted({name for name, given, _ in BLOCKS if given == language} - set(RUN_ELSEWHERE))
+
+
+def program_on(page: str, language: str) -> str:
+    """All blocks of a page in a language, one after the other."""
+    return "\n".join(block for name, given, block in BLOCKS if (name, given) == (page, language))
+
+
+def indexed_copy(documents: Path, folder: Path) -> Path:
+    """The folder, with a copy of the documents in `docs` and their index, made with the real model."""
+    shutil.copytree(documents, folder / "docs")
+    with MiniSearch.open(folder) as ms:
+        ms.index(folder / "docs")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def programming(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the documents about programming and their index."""
+    return indexed_copy(ROOT / "data" / "docs" / "programming", tmp_path_factory.mktemp("programming"))
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all documents and their index."""
+    return indexed_copy(ROOT / "data" / "docs", tmp_path_factory.mktemp("indexed"))
+
+
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_the_python_of_a_page_runs_as_it_stands(
+    page: str,
+    programming: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(programming, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program_on(page, "python"), page, "exec", dont_inherit=True), {})
+    assert capsys.readouterr().out
+
+
+def run_in_shell(program: str, folder: Path) -> str:
+    """What a shell prints that runs a program in a folder with the command `minisearch`; no line may fail."""
+    command = folder / "minisearch"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m minisearch "$@"\n')
+    command.chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "NO_COLOR": "1",
+        "OMP_NUM_THREADS": "1",  # two threads beside another test take three times as long
+        "COLUMNS": "100",
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
+    done = subprocess.run(
+        ["sh", "-euc", program], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", pages_with("sh"))
+def test_the_commands_of_a_page_run_over_the_documents(page: str, indexed: Path, tmp_path: Path) -> None:
+    shutil.copytree(indexed, tmp_path, dirs_exist_ok=True)
+    assert run_in_shell(program_on(page, "sh"), tmp_path)
+
+
+def test_the_tutorial_prints_the_places_that_it_shows(indexed: Path, tmp_path: Path) -> None:
+    shutil.copytree(indexed, tmp_path, dirs_exist_ok=True)
+    shown = program_on("docs/tutorial.md", "console")
+    commands = re.findall(r"^\$ (.+)", shown, re.MULTILINE)
+    assert len(commands) == 2
+    printed = run_in_shell("\n".join(commands), tmp_path)
+    lines = [line for line in shown.splitlines() if re.search(r"^ \d+  .*%|^No ", line)]
+    assert len(lines) == 6
+    for line in lines:
+        assert re.sub(r"\d+%", "", line) in re.sub(r"\d+%", "", printed)
+
+
+def test_every_page_is_in_the_site() -> None:
+    named = set(re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
+    assert {f"docs/{name}" for name in named} == set(PAGES) - {"README.md"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", PAGES[page])):
+        path, _, heading = target.partition("#")
+        if not path.startswith("http"):
+            found = (ROOT / page).parent / path if path else ROOT / page
+            assert found.exists(), target
+            if heading:
+                names = re.findall(r"^#+ (.+)", found.read_text(encoding="utf-8"), re.MULTILINE)
+                assert heading in {re.sub(r"[^\w -]", "", name).lower().replace(" ", "-") for name in names}
+
+
+def test_nothing_in_the_documentation_waits_to_be_filled_in() -> None:
+    for name, page in PAGES.items():
+        assert not re.findall(r"^[A-Z]+$", page, re.MULTILINE), name
+
+
+def test_the_readme_is_short() -> None:
+    assert README.count("\n") <= 120
+    assert {"docs/session.svg", "docs/pictures/page.png"} <= set(re.findall(r"!\[.*?\]\((.*?)\)", README))
+
+
+def test_the_readme_names_the_binary_formats_and_how_they_are_cited() -> None:
+    rows = [line for line in README.splitlines() if line.startswith("| ")]
+    for one in FORMATS:
+        if one.is_binary:
+            name = re.compile(rf"\b{one.suffixes.split()[0][1:]}\b", re.IGNORECASE)
+            (row,) = (row for row in rows if name.search(row))
+            names = {"p.": "page"}.get(one.page, one.page), one.line
+            assert row.split("|")[-2].strip() == (" and ".join(filter(None, names)) or "heading"), one
+
+
+def test_the_reference_has_the_help_of_every_command() -> None:
+    found = dict(commands())
+    assert {name.split()[1] for name in found if " " in name} == set(CLI_COMMANDS)
+    assert {"minisearch alert add", "minisearch train distill"} <= set(found)
+    page = on_page_markdown(PAGES["docs/reference/commands.md"])
+    for name, help_text in found.items():
+        assert f"\n## {name}\n\n```text\nUsage: {name} " in page
+        assert "-h, --help" in help_text
+        arguments = [*name.split()[1:], "--help"]
+        printed = CliRunner().invoke(cli, arguments, prog_name="minisearch", terminal_width=WIDTH).output
+        assert ESCAPES.sub("", printed).strip() == help_text, name
 
 
 # --- recipes -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def recipe_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recipe_folder(programming: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with documents and queries, whose index the recipes share."""
     folder = tmp_path_factory.mktemp("recipes")
-    shutil.copytree(ROOT / "data" / "docs" / "programming", folder / "docs")
+    shutil.copytree(programming, folder, dirs_exist_ok=True)
     (folder / "queries.txt").write_text("retry a failed request\nundo a commit\n")
     return folder
 
 
 def program_of(title: str) -> str:
     """The program below a heading of docs/recipes.md."""
-    recipes = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    section = recipes.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    section = PAGES["docs/recipes.md"].split(f"\n## {title}\n")[1].split("\n## ")[0]
     ((_, program),) = BLOCK.findall(section)
     return program
 
@@ -173,7 +326,7 @@ def test_the_recipe_for_fzf_searches_while_one_types(tmp_path: Path) -> None:
 
 
 def test_every_recipe_is_run() -> None:
-    titles = re.findall(r"^## (.+)", (ROOT / "docs" / "recipes.md").read_text(), re.MULTILINE)
+    titles = re.findall(r"^## (.+)", PAGES["docs/recipes.md"], re.MULTILINE)
     assert len(titles) == 5
     tests = Path(__file__).read_text()
     assert all(re.search(rf'(run_recipe|program_of)\("{title}"', tests) for title in titles)
@@ -181,14 +334,13 @@ def test_every_recipe_is_run() -> None:
 
 # --- filters -----------------------------------------------------------------------------------------
 
-FILTERS = (ROOT / "docs" / "filters.md").read_text(encoding="utf-8")
+FILTERS = PAGES["docs/filters.md"]
 
 
 def test_the_page_about_filters_is_named_where_a_filter_is_given() -> None:
     query = cli.get_command(click.Context(cli), "query")
     assert query is not None
     assert "docs/filters.md" in query.get_help(click.Context(query))
-    assert "(docs/filters.md)" in README
 
 
 def rows_of(title: str) -> list[list[str]]:
@@ -249,8 +401,9 @@ def test_every_option_in_the_documentation_of_filters_is_that_condition() -> Non
 # -----------------------------------------------------------------------------------------------------
 
 
-def test_the_readme_gives_every_checkpoint_its_layers_and_parameters() -> None:
-    rows = re.findall(r"^\| `([\w.-]+)`[^|]*\| (\d+) \| ([\d,]+) \|", README, re.MULTILINE)
+def test_the_documentation_gives_every_checkpoint_its_layers_and_parameters() -> None:
+    page = PAGES["docs/models.md"]
+    rows = re.findall(r"^\| `([\w.-]+)`[^|]*\| (\d+) \| ([\d,]+) \|", page, re.MULTILINE)
     counted = [
         (checkpoint.name, str(checkpoint.config.num_hidden_layers), f"{checkpoint.n_parameters:,}")
         for checkpoint in CATALOG.values()
@@ -258,9 +411,9 @@ def test_the_readme_gives_every_checkpoint_its_layers_and_parameters() -> None:
     assert sorted(rows) == sorted(counted)
 
 
-def test_the_configuration_of_a_client_starts_a_command_that_exists() -> None:
-    (block,) = (block for language, block in BLOCKS if language == "json")
-    (server,) = json.loads(block)["mcpServers"].values()
+@pytest.mark.parametrize("page", ["README.md", "docs/assistants.md"])
+def test_the_configuration_of_a_client_starts_a_command_that_exists(page: str) -> None:
+    (server,) = json.loads(program_on(page, "json"))["mcpServers"].values()
     assert server["command"] == "minisearch"
     name, *arguments = server["args"]
     command = cli.get_command(click.Context(cli), name)
@@ -268,14 +421,10 @@ def test_the_configuration_of_a_client_starts_a_command_that_exists() -> None:
     command.make_context(name, arguments)
 
 
-def test_nothing_in_the_readme_waits_to_be_filled_in() -> None:
-    assert not re.findall(r"^[A-Z]+$", README, re.MULTILINE)
-
-
-def test_every_make_target_in_the_readme_exists() -> None:
-    targets = set(re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE))
+def test_every_make_target_in_the_documentation_exists() -> None:
+    targets = set(re.findall(r"(?:^|`)make (\w+)", "\n".join(PAGES.values()), re.MULTILINE))
     assert (
-        {"demo", "test", "check"}
+        {"demo", "docs", "test", "check"}
         <= targets
         <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
     )
@@ -286,3 +435,13 @@ def test_the_changelog_speaks_of_this_version() -> None:
 
     assert f"## {minisearch.__version__}" in (ROOT / "CHANGELOG.md").read_text()
     assert f'version = "{minisearch.__version__}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_docstring_becomes_markdown() -> None:
+    as_markdown = pytest.importorskip("scripts.docstring_examples", exc_type=ImportError).as_markdown
+    tree = "A tree.\n\n::\n\n    a\n    └── b\n\nThe end.\n"
+    assert as_markdown(tree) == "A tree.\n\n\n```text\na\n└── b\n```\n\nThe end.\n\n"
+    example = 'It adds.\n\n>>> add(  # doctest: +SKIP\n...     1)\n1\n\nAn "error" else.'
+    assert (
+        as_markdown(example) == 'It adds.\n\n\n```pycon\n>>> add(\n...     1)\n1\n```\n\n\nAn "error" else.\n'
+    )
