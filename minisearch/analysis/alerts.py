@@ -8,10 +8,10 @@ caller.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -20,17 +20,18 @@ from minisearch.errors import InputError, MinisearchError
 from minisearch.paths import ALERTS
 from minisearch.results import SearchOptions, SearchResult
 from minisearch.search.confidence import CONFIDENT_FROM
+from minisearch.search.query import parse_query
 from minisearch.search.searcher import Searcher
 
 MAX_ALERTS = 100
-MAX_MATCHES = 50  # of one query at one time
+MAX_MATCHES = 500  # passages of one query that are looked at
 MAX_SEEN = 5_000  # hashes of passages that an alert keeps
 MAX_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A standing query; ``seen`` are hashes of passages that it has reported."""
+    """A standing query; ``seen`` are hashes of the passages that it has reported."""
 
     query: str
     seen: tuple[str, ...] = ()
@@ -49,8 +50,9 @@ class Alerts:
 
     >>> ms.alerts.add("deadline moved")  # doctest: +SKIP
     >>> ms.index("notes")  # doctest: +SKIP
-    >>> for match in ms.alerts.check():  # doctest: +SKIP
-    ...     print(match.query, match.results[0].place)
+    >>> new = ms.alerts.check()  # doctest: +SKIP
+    >>> print(new[0].query, new[0].results[0].place)  # doctest: +SKIP
+    >>> ms.alerts.mark_reported(new)  # doctest: +SKIP
     """
 
     def __init__(self, searcher: Searcher) -> None:
@@ -62,6 +64,7 @@ class Alerts:
 
     def all(self) -> tuple[Alert, ...]:
         """All alerts, in the order in which they were added; MinisearchError for a damaged file."""
+        self._searcher.location.must_exist()
         try:
             with self._path.open("rb") as file:
                 content = file.read(MAX_BYTES)
@@ -76,55 +79,71 @@ class Alerts:
 
         Raises InputError for a query that is no query or is there already, and if there are too many.
         """
-        alerts = self.all()
-        if query in {one.query for one in alerts}:
-            raise InputError("there is such an alert already: minisearch alert list shows all")
-        if len(alerts) >= MAX_ALERTS:
-            raise InputError(f"there are {MAX_ALERTS} alerts: remove one first")
-        matches = self._matches(query)
-        self._write((*alerts, Alert(query, tuple(map(_hash, matches)))))
-        return len(matches)
+        seen = tuple(map(_hash, self._matches(query)))
+
+        def change(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
+            if query in {one.query for one in alerts}:
+                raise InputError("there is such an alert already: minisearch alert list shows all")
+            if len(alerts) >= MAX_ALERTS:
+                raise InputError(f"there are {MAX_ALERTS} alerts: remove one first")
+            return (*alerts, Alert(query, seen))
+
+        self._change(change)
+        return len(seen)
 
     def remove(self, query: str) -> None:
         """Remove an alert by its query; InputError if there is none."""
-        alerts = self.all()
-        kept = tuple(one for one in alerts if one.query != query)
-        if len(kept) == len(alerts):
-            raise InputError(f"there is no alert '{query}': minisearch alert list shows all")
-        self._write(kept)
+
+        def change(alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
+            kept = tuple(one for one in alerts if one.query != query)
+            if len(kept) == len(alerts):
+                raise InputError(f"there is no alert '{query}': minisearch alert list shows all")
+            return kept
+
+        self._change(change)
 
     def check(self) -> list[AlertMatch]:
-        """The new passages of each alert that has any; they count as reported from now on."""
-        alerts = self.all()
-        found = [(one, tuple(self._new(one))) for one in alerts]
-        if any(results for _, results in found):
-            self._write(
-                tuple(
-                    replace(one, seen=(*one.seen, *map(_hash, results))[-MAX_SEEN:]) for one, results in found
+        """The new passages of each alert that has any; they are new until `mark_reported`."""
+        found = []
+        for one in self.all():
+            seen = set(one.seen)
+            new = {hit.chunk_id for hit in self._matches(one.query) if _hash(hit) not in seen}
+            if new:
+                hits = [hit for hit in self._matches(one.query, evidence=True) if hit.chunk_id in new]
+                found.append(AlertMatch(one.query, tuple(hits)))
+        return found
+
+    def mark_reported(self, matches: Sequence[AlertMatch]) -> None:
+        """Report these passages no more."""
+        hashes = {match.query: tuple(map(_hash, match.results)) for match in matches}
+        if hashes:
+            self._change(
+                lambda alerts: tuple(
+                    replace(one, seen=(*one.seen, *hashes.get(one.query, ()))[-MAX_SEEN:]) for one in alerts
                 )
             )
-        return [AlertMatch(one.query, results) for one, results in found if results]
 
-    def _new(self, alert: Alert) -> Iterator[SearchResult]:
-        seen = set(alert.seen)
-        return (one for one in self._matches(alert.query) if _hash(one) not in seen)
+    def _matches(self, query: str, *, evidence: bool = False) -> list[SearchResult]:
+        """The passages that answer a query; its spelling is as it was given, as its words may come later."""
+        options = SearchOptions(k=MAX_MATCHES, by="chunk", evidence=evidence)
+        found = self._searcher.query(parse_query(query), options)
+        return [one for one in found if (one.relevance or 0) >= CONFIDENT_FROM]
 
-    def _matches(self, query: str) -> list[SearchResult]:
-        options = SearchOptions(k=MAX_MATCHES, by="chunk", evidence=True)
-        return [one for one in self._searcher.query(query, options) if (one.relevance or 0) >= CONFIDENT_FROM]
-
-    def _write(self, alerts: tuple[Alert, ...]) -> None:
-        """Write beside, then rename."""
+    def _change(self, change: Callable[[tuple[Alert, ...]], tuple[Alert, ...]]) -> None:
+        """Replace the alerts by what a function makes of them; other processes wait meanwhile."""
         self._searcher.location.must_exist()
-        unfinished = self._path.with_name(f"{ALERTS}.{os.getpid()}")
-        content = json.dumps([{"query": one.query, "seen": one.seen} for one in alerts])
         try:
-            unfinished.write_text(content, encoding="utf-8")
-            unfinished.chmod(0o600)
-            unfinished.replace(self._path)
+            descriptor = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                content = json.dumps([{"query": one.query, "seen": one.seen} for one in change(self.all())])
+                unfinished = self._path.with_name(f"{ALERTS}.{os.getpid()}")
+                unfinished.write_text(content, encoding="utf-8")
+                unfinished.chmod(0o600)
+                unfinished.replace(self._path)
+            finally:
+                os.close(descriptor)
         except OSError as error:
-            with suppress(OSError):
-                unfinished.unlink()
             raise MinisearchError(f"cannot write {self._path}: {error.strerror}") from error
 
 
@@ -136,5 +155,5 @@ def _alert(value: dict[str, object]) -> Alert:
 
 
 def _hash(result: SearchResult) -> str:
-    """The same for the same text, wherever it stands in the same file."""
-    return blake2b(f"{result.path}\0{result.text}".encode("utf-8", "replace"), digest_size=8).hexdigest()
+    """The same for the same text, wherever it stands: a passage that was moved or copied is not new."""
+    return blake2b(result.text.encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -3,12 +3,14 @@
 The vectors of an index go in; no model runs.  A document is the mean of its passages.  HDBSCAN (Campello et
 al. 2013) finds the clusters on principal components, and t-SNE (van der Maaten & Hinton 2008) places the
 documents, so that near ones stand together.  Both look at no more than `MAX_FITTED` documents, evenly spread;
-every other document joins the nearest of these.  So time grows with the documents only where they are read.
+every other document joins the nearest of these, and only their words name clusters.  So time grows with the
+documents only where they are read, and memory by a vector for each.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -70,7 +72,7 @@ def cluster(
     if min_size is not None and min_size < 2:
         raise InputError(f"min_size is {min_size}: a cluster has at least 2 documents")
     documents = snapshot.documents()
-    vectors, names, words = _read(snapshot, list(documents))
+    vectors, names, words = _read(snapshot, sorted(documents))
     n = len(names)
     if n < 4:
         raise InputError(f"the index has {n} documents with text: at least 4 are needed to find clusters")
@@ -102,7 +104,8 @@ def _read(
     vectors: list[FloatArray] = []
     names: list[tuple[str, str]] = []
     words: list[frozenset[str]] = []
-    for path in sorted(paths):
+    may_name = set(_sample(len(paths)).tolist())
+    for place, path in enumerate(paths):
         chunks = snapshot.chunks_of(path)
         if not chunks:
             continue
@@ -110,7 +113,8 @@ def _read(
         vectors.append(mean / max(float(np.linalg.norm(mean)), 1e-9))
         names.append((path, chunks[0].title))
         text = " ".join([chunks[0].title, *(one.text for one in chunks)])
-        counts = Counter(word for word in map(folded, content_words(text)) if _may_name(word))
+        found = map(folded, content_words(text)) if place in may_name else ()
+        counts = Counter(sys.intern(word) for word in found if _may_name(word))
         words.append(frozenset(word for word, _ in counts.most_common(MAX_WORDS)))
     return np.array(vectors, np.float32), names, words
 
@@ -182,14 +186,16 @@ def _labels(
 ) -> list[str]:
     """For each cluster the words that many of its documents have, also in titles, and few others."""
     n_with = Counter(word for one in words for word in one)
+    n_all = sum(map(bool, words))
     labels = []
     for places in members:
         n_inside = Counter(word for place in places for word in words[place])
         n_titles = Counter(word for place in places for word in in_title[place])
+        n_read = sum(bool(words[place]) for place in places)
         scores = {
-            word: (n + n_titles[word]) / len(places) * np.log(len(words) / n_with[word])
+            word: (n + n_titles[word]) / n_read * np.log(n_all / n_with[word])
             for word, n in n_inside.items()
-            if n >= max(2, LEAST_SHARE * len(places))
+            if n >= max(2, LEAST_SHARE * n_read)
         }
         chosen: dict[str, str] = {}  # by stem
         for word in sorted(scores, key=lambda word: (-scores[word], word)):

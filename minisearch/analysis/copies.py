@@ -260,7 +260,7 @@ def _groups(
             continue
         waiting, seen, members = [first], {first}, [first]
         while waiting:  # also those that share nothing rare with the first one but with a copy of it
-            for other in sorted(near[waiting.pop()] - seen - group_of.keys()):
+            for other in sorted(n for n in near[waiting.pop()] - seen if n not in group_of):
                 seen.add(other)
                 if _share(texts[first], texts[other]) >= least_share:
                     waiting.append(other)

@@ -81,8 +81,9 @@ def save_png(clusters: Clusters, path: Path) -> None:
         axes.scatter(xs, ys, s=22, color=f"C{number % 10}")
         middle = sorted(xs)[len(xs) // 2], sorted(ys)[len(ys) // 2]
         axes.annotate(
-            cluster.label,
+            cluster.label.encode("utf-8", "replace").decode(),
             middle,
+            parse_math=False,
             fontsize=9,
             ha="center",
             va="bottom",

@@ -77,6 +77,10 @@ def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
         raise InputError(
             f"anyone who can reach {one_line(host)} could read the index: give a --token as well"
         )
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise InputError(
+            "the token has letters beyond ASCII, which a header cannot carry: choose another one"
+        )
     from minisearch.server.listener import listening
 
     make_app = imported("server.http", "make_app", "server")

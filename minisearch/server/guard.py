@@ -74,7 +74,11 @@ class Guard:
             return None
         if not HOST.fullmatch(headers.get("host", "")):
             return 421, "the Host of the request is not a name of this machine"
-        if not all(map(ORIGIN.fullmatch, headers.getlist("origin"))):
+        # An image or a link of a page has no Origin; browsers say by this header that it is of another site.
+        is_of_another = headers.get("sec-fetch-site") == "cross-site"
+        if (is_of_another and path not in OPEN_PATHS) or not all(
+            map(ORIGIN.fullmatch, headers.getlist("origin"))
+        ):
             return 403, "requests from web pages of other hosts are refused"
         return None
 

@@ -23,7 +23,10 @@ def ms(tmp_path: Path, minilm: SentenceTransformer) -> MiniSearch:
 
 
 def names(ms: MiniSearch) -> list[str]:
-    return [Path(hit.path).name for match in ms.alerts.check() for hit in match.results]
+    """The files with new passages, which then count as reported."""
+    found = ms.alerts.check()
+    ms.alerts.mark_reported(found)
+    return [Path(hit.path).name for match in found for hit in match.results]
 
 
 def test_only_new_passages_are_reported_and_each_once(ms: MiniSearch, tmp_path: Path) -> None:
@@ -41,6 +44,60 @@ def test_only_new_passages_are_reported_and_each_once(ms: MiniSearch, tmp_path: 
     a.write_text(a.read_text().replace("at eight", "at half past six"))
     ms.index(tmp_path)
     assert names(ms) == ["a.md"]
+
+
+def test_what_was_not_reported_stays_new(ms: MiniSearch, tmp_path: Path) -> None:
+    ms.alerts.add(QUERY)
+    (tmp_path / "c.md").write_text("# Timetable\n\nIn winter the ferry leaves at nine and at five.\n")
+    ms.index(tmp_path)
+    assert ms.alerts.check() == ms.alerts.check() != []
+
+
+def test_the_current_folder_and_the_place_of_a_file_make_nothing_new(
+    ms: MiniSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ms.alerts.add(QUERY)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    with MiniSearch("../.minisearch") as other:
+        assert names(other) == []
+    (tmp_path / "a.md").rename(tmp_path / "sub" / "a.md")
+    ms.index(tmp_path, prune=True)
+    assert names(ms) == []
+
+
+def test_a_match_is_found_behind_many_better_ones(ms: MiniSearch, tmp_path: Path) -> None:
+    for n in range(60):
+        (tmp_path / f"{n}.md").write_text(f"When does the ferry leave? Ferry {n} leaves at {n} past.\n")
+    ms.index(tmp_path)
+    assert ms.alerts.add(QUERY) == 61
+    (tmp_path / "late.md").write_text(
+        "The ferry leaves late on the eve of holidays, as the timetable says.\n"
+    )
+    ms.index(tmp_path)
+    assert names(ms) == ["late.md"]
+
+
+def test_an_alert_that_is_added_during_a_check_is_kept(
+    ms: MiniSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ms.alerts.add(QUERY)
+    (tmp_path / "c.md").write_text("# Timetable\n\nIn winter the ferry leaves at nine and at five.\n")
+    ms.index(tmp_path)
+    found = ms.alerts.check()
+    with MiniSearch.open(tmp_path) as other:
+        other.alerts.add("how do I make soup")
+    ms.alerts.mark_reported(found)
+    assert [one.query for one in ms.alerts.all()] == [QUERY, "how do I make soup"]
+    assert names(ms) == []
+
+
+def test_a_name_that_no_passage_has_yet_is_not_corrected(ms: MiniSearch, tmp_path: Path) -> None:
+    """ "fery" would otherwise find the ferry."""
+    ms.alerts.add("Simmet of Fery")
+    (tmp_path / "c.md").write_text("# Timetable\n\nIn winter the ferry leaves at nine and at five.\n")
+    ms.index(tmp_path)
+    assert names(ms) == []
 
 
 def test_alerts_are_kept_in_the_index_folder_and_can_be_removed(ms: MiniSearch, tmp_path: Path) -> None:

@@ -46,6 +46,21 @@ def test_other_words_are_no_difference_and_other_numbers_are(
     assert found.n_sentences == 5
 
 
+def test_numbers_that_have_changed_places_are_a_difference(
+    tmp_path: Path, minilm: SentenceTransformer
+) -> None:
+    (tmp_path / "old.md").write_text(
+        "The hall costs 40 euros on Monday.\n\nA taxi to the airport takes 55 minutes.\n"
+    )
+    (tmp_path / "new.md").write_text(
+        "The hall costs 55 euros on Monday.\n\nA taxi to the airport takes 40 minutes.\n"
+    )
+    with MiniSearch.open(tmp_path, encoder=minilm) as ms:
+        ms.index(tmp_path)
+        found = ms.compare(tmp_path / "old.md", tmp_path / "new.md")
+    assert [one.kind for one in found.statements] == ["changed", "changed"]
+
+
 def test_a_document_says_nothing_that_it_does_not_say(tmp_path: Path) -> None:
     (tmp_path / "old.md").write_text(OLD)
     (tmp_path / "copy.md").write_text(OLD)

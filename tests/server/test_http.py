@@ -433,6 +433,8 @@ def test_a_body_that_is_too_large_is_refused(app: Any, declares: bool) -> None:
         ({"host": "LOCALHOST:1"}, 200),
         ({"host": "[::1]:8642"}, 200),
         ({"origin": "http://localhost:3000"}, 200),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "cross-site"}, 403),  # an image of a web page, which has no Origin
         ({"host": "evil.example"}, 421),
         ({"host": "127.0.0.1.evil.example"}, 421),
         ({"host": "evil.example@127.0.0.1.evil.example"}, 421),

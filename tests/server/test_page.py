@@ -469,6 +469,12 @@ def test_a_phone_shows_all_of_it(browser: Any, address: str) -> None:
         assert page.locator("#list").is_hidden()
         page.get_by_role("button", name="Close the document").click()
         assert page.locator("#list").is_visible()
+        page.locator(".result h2 a").first.click()
+        page.wait_for_selector(".preview mark")
+        page.locator(".logo").click()
+        page.wait_for_selector(".start h2")
+        search(page, "bake the loaf")
+        assert page.locator("#list").is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minisearch.cli.options import IndexChoice, json_option, offline_option, with_index
+from minisearch.cli.options import (
+    EXIT_NO_RESULTS,
+    EXIT_QUERY_ERROR,
+    IndexChoice,
+    json_option,
+    offline_option,
+    with_index,
+)
 from minisearch.cli.terminal import as_json_line, name_line, one_line, printable, shortened
 from minisearch.errors import MinisearchError
 from minisearch.text import count
@@ -75,45 +82,57 @@ def remove(index: IndexChoice, text: str) -> None:
 def check(index: IndexChoice, command: str | None, as_json: bool) -> None:
     """Report new matches now, as the next indexing run would.
 
-    The exit code is 1 if there are none.
+    The exit code is 0 with new matches, 1 without, 2 for an error.
     """
-    with index.open() as ms:
-        matches = ms.alerts.check()
-    report(matches, command=command, as_json=as_json)
-    if not matches:
-        raise SystemExit(1)
+    try:
+        with index.open() as ms:
+            found_any = report(ms, command=command, as_json=as_json)
+    except MinisearchError as error:
+        click.echo(f"Error: {printable(str(error))}", err=True)
+        raise SystemExit(EXIT_QUERY_ERROR) from error
+    if not found_any:
+        raise SystemExit(EXIT_NO_RESULTS)
 
 
 def report_new(ms: MiniSearch, *, command: str | None, as_json: bool) -> None:
     """Report what an indexing run has brought; the run itself is over, and no error of an alert undoes it."""
     try:
-        report(ms.alerts.check(), command=command, as_json=as_json)
+        report(ms, command=command, as_json=as_json)
     except MinisearchError as error:
         click.echo(f"The alerts were not reported: {printable(str(error))}", err=True)
 
 
-def report(matches: Sequence[AlertMatch], *, command: str | None, as_json: bool) -> None:
-    """Print new matches, or pass them to a command; they are printed too if it fails."""
+def report(ms: MiniSearch, *, command: str | None, as_json: bool) -> bool:
+    """Print new matches, or pass them to a command; they are printed too if it fails.  Whether there are any.
+
+    They count as reported only after that.
+    """
+    matches = ms.alerts.check()
     lines = [as_json_line(one) for match in matches for one in _as_json(match)]
-    if command is not None and lines:
-        problem = _run(command, "\n".join([*lines, ""]))
-        if not problem:
-            return
+    problem = _run(command, "\n".join([*lines, ""])) if command is not None and lines else ""
+    if problem:
         click.echo(problem, err=True)
-    if as_json:
-        sys.stdout.writelines(f"{line}\n" for line in lines)
-        return
+    if command is None or problem:
+        click.echo("\n".join(lines if as_json else _lines(matches)), nl=bool(lines))
+        sys.stdout.flush()
+    ms.alerts.mark_reported(matches)
+    return bool(matches)
+
+
+def _lines(matches: Sequence[AlertMatch]) -> Iterator[str]:
     for match in matches:
-        click.echo(f"alert      {one_line(match.query)}")
+        yield f"alert      {one_line(match.query)}"
         for hit in match.results:
             text = hit.evidence.text if hit.evidence else hit.text
-            click.echo(f"  {name_line(hit.place)}: {shortened(one_line(' '.join(text.split())))}")
+            yield f"  {name_line(hit.place)}: {shortened(one_line(' '.join(text.split())))}"
 
 
 def _run(command: str, text: str) -> str:
     """Run a command of the user's with this input; what went wrong, or ""."""
     try:
-        done = subprocess.run(shlex.split(command), input=text, text=True, check=False)  # noqa: S603 - the user's own
+        if not (parts := shlex.split(command)):
+            return "No command to run: its name is empty"
+        done = subprocess.run(parts, input=text, text=True, check=False)  # noqa: S603 - the user's own
     except (OSError, ValueError) as error:
         return f"Cannot run {one_line(command)!r}: {error}"
     return f"{one_line(command)!r} ended with code {done.returncode}" if done.returncode else ""

@@ -51,6 +51,8 @@ def cluster(
     """
     if map_file is not None and map_file.suffix.lower() not in {".html", ".png"}:
         raise InputError(f"--map is {name_line(str(map_file))}: expected a name that ends with .html or .png")
+    if map_file is not None and not map_file.absolute().parent.is_dir():
+        raise InputError(f"cannot write {name_line(str(map_file))}: there is no such folder")
     with index.open() as ms:
         found = ms.cluster(min_size=min_size)
     if map_file is not None:
@@ -174,13 +176,16 @@ def _comparison_lines(found: Comparison) -> Iterator[str]:
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("place", metavar="FILE[:LINE]", shell_complete=complete_file)
-@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF QUERY]")
+@click.argument("given", nargs=-1, type=click.UNPROCESSED, metavar="FILE[:LINE] [OPTIONS OF QUERY]")
 @click.pass_context
-def similar(context: click.Context, place: str, options: tuple[str, ...]) -> None:
+def similar(context: click.Context, given: tuple[str, ...]) -> None:
     """Find passages that mean the same as a file does.
 
     With LINE, as its passage there. The same as minisearch query --like FILE, with its options.
     """
-    with query.make_context("similar", ["--like", place, *options], parent=context.parent) as inner:
+    with query.make_context("similar", list(given), parent=context.parent) as inner:
+        place = inner.params["text"]
+        if len(place) != 1:
+            raise click.UsageError(f"expected one file, got {len(place)}", context)
+        inner.params |= {"text": (), "like": place[0]}
         query.invoke(inner)

@@ -245,6 +245,16 @@ def _address(pointer: object) -> int:
 # --- lines -----------------------------------------------------------------------------------------------
 
 
+def units(text_page: PdfTextPage) -> str:
+    """The text of a page with one character for each that PDFium counts."""
+    text: str = text_page.get_text_range()
+    n_units = pdfium.FPDFText_CountChars(text_page.raw)
+    if len(text) == n_units:
+        return text
+    # Some have no text, or are beyond 16 bits.
+    return "".join(chr(pdfium.FPDFText_GetUnicode(text_page.raw, place)) for place in range(n_units))
+
+
 class _Characters:
     """The text of a page in UTF-16 units, as PDFium counts, and where its characters are seen.
 
@@ -257,11 +267,8 @@ class _Characters:
         self._rect = pdfium.FS_RECTF()
         self._edges = [ctypes.c_double() for _ in range(4)]
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
-        text = text_page.get_text_range()
-        n_units = pdfium.FPDFText_CountChars(self.raw)
-        if len(text) != n_units:  # some have no text, or are beyond 16 bits
-            text = "".join(chr(pdfium.FPDFText_GetUnicode(self.raw, place)) for place in range(n_units))
-        sample = range(0, n_units, n_units // N_SAMPLES + 1)
+        text = units(text_page)
+        sample = range(0, len(text), len(text) // N_SAMPLES + 1)
         angles = [
             pdfium.FPDFText_GetCharAngle(self.raw, place) for place in sample if not text[place].isspace()
         ]

@@ -16,7 +16,7 @@ import pypdfium2.raw as pdfium
 from pypdfium2 import PdfTextPage
 
 from minisearch.parsers.contents import ExtractionError
-from minisearch.parsers.pdf.page import Box, letters, opened
+from minisearch.parsers.pdf.page import Box, letters, opened, units
 
 MAX_PIXELS = 12_000_000
 MAX_BOXES = 200
@@ -70,7 +70,7 @@ def _boxes_of(text: str, text_page: PdfTextPage) -> Iterator[Box]:
 
     A text that does not stand there as a whole is looked for line by line.
     """
-    on_page, places = letters(text_page.get_text_range())
+    on_page, places = letters(units(text_page))
     wanted, _ = letters(text)
     pieces = [wanted] if wanted in on_page else [letters(one)[0] for one in text.splitlines()]
     for piece in pieces:

@@ -2,7 +2,7 @@
 
 import { h } from "./render.js";
 import { count, resultItem, notices, startPage } from "./results.js";
-import { PreviewPane, EDITORS } from "./preview.js";
+import { PreviewPane, EDITORS, citation } from "./preview.js";
 import { Filters } from "./filters.js";
 import { showView, VIEWS } from "./views.js";
 
@@ -30,7 +30,11 @@ async function ask(path, body, signal) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server does not answer. Is minisearch serve still running?");
   }
-  const found = await answer.json().catch(() => ({}));
+  const found = await answer.json().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    if (answer.ok) throw new Error("The answer of the server was cut off.");
+    return {};
+  });
   if (answer.status === 401) { askForToken(Boolean(token)); throw new Refused("This server needs its token."); }
   if (!answer.ok) throw new Error(found.error?.message ?? `The server failed (status ${answer.status}).`);
   return found;
@@ -135,7 +139,6 @@ function showError(error) {
 const item = (chunk) => document.querySelector(`.result[data-chunk="${CSS.escape(chunk)}"]`);
 
 function openResult(result, options) {
-  document.querySelector("main").classList.add("has-preview");
   const fresh = state.found?.results.find((one) => one.chunk_id === result.chunk_id) ?? result;
   keepRecent();
   markOpen(fresh);
@@ -150,7 +153,6 @@ function closePreview() {
   if (!preview.result) return;
   const chunk = String(preview.result.chunk_id);
   preview.close();
-  document.querySelector("main").classList.remove("has-preview");
   markOpen();
   item(chunk)?.querySelector("a").focus();
 }
@@ -262,7 +264,7 @@ document.addEventListener("keydown", (event) => {
     j: () => step(1),
     k: () => step(-1),
     o: inResults && (async () => { if (preview.result !== chosen()) await openResult(chosen(), { focus: false }); $("open-editor")?.click(); }),
-    y: inResults && (async () => { const result = chosen(); preview.result ??= null; const pane = new PreviewPane($("preview"), on); pane.result = result; on.copy(pane.citation(), "Citation copied"); }),
+    y: inResults && (() => on.copy(citation(chosen()), "Citation copied")),
     s: inResults && (() => on.similar(chosen())),
     w: event.target.closest(".result") && (() => click("[aria-expanded]")),
   }[event.key]);
@@ -275,7 +277,7 @@ function typed() {
   const text = $("query").value;
   if (text === state.query && !state.similar && !state.view) return;
   Object.assign(state, { query: text, similar: null, view: "", literal: false, k: PAGE });
-  if (preview.result) { preview.close(); document.querySelector("main").classList.remove("has-preview"); }
+  if (preview.result) preview.close();
   searchSoon();
 }
 
@@ -291,8 +293,8 @@ async function start() {
     [state.status, state.facets] = await Promise.all([ask("/v1/status"), ask("/v1/facets")]);
     state.base = state.facets.base;
     filters.facets = state.facets;
-    show();
-    if (request(false) || state.view) await search();
+    if (request(false)) await search();
+    else show();
   } catch (error) { showError(error); }
 }
 

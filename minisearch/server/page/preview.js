@@ -4,17 +4,20 @@ import { h, withMark, prose, codeLines, plainBlocks, Writer } from "./render.js"
 import { CODE, STATES, evidenceOf, shortened } from "./results.js";
 
 const PROSE = new Set(["markdown", "rst", "notebook"]);
+const inAddress = (file) => file.split("/").map(encodeURIComponent).join("/");
 // How editors take a file and a line in an address.
 export const EDITORS = {
-  "VS Code": (file, line) => `vscode://file${encodeURI(file)}:${line}`,
-  Cursor: (file, line) => `cursor://file${encodeURI(file)}:${line}`,
-  VSCodium: (file, line) => `vscodium://file${encodeURI(file)}:${line}`,
-  Zed: (file, line) => `zed://file${encodeURI(file)}:${line}`,
+  "VS Code": (file, line) => `vscode://file${inAddress(file)}:${line}`,
+  Cursor: (file, line) => `cursor://file${inAddress(file)}:${line}`,
+  VSCodium: (file, line) => `vscodium://file${inAddress(file)}:${line}`,
+  Zed: (file, line) => `zed://file${inAddress(file)}:${line}`,
   JetBrains: (file, line) => `idea://open?file=${encodeURIComponent(file)}&line=${line}`,
-  "Sublime Text": (file, line) => `subl://open?url=file://${encodeURIComponent(file)}&line=${line}`,
-  TextMate: (file, line) => `txmt://open?url=file://${encodeURIComponent(file)}&line=${line}`,
+  "Sublime Text": (file, line) => `subl://open?url=file://${encodeURIComponent(inAddress(file))}&line=${line}`,
+  TextMate: (file, line) => `txmt://open?url=file://${encodeURIComponent(inAddress(file))}&line=${line}`,
   Obsidian: (file) => `obsidian://open?path=${encodeURIComponent(file)}`,
 };
+/** Whether a name is Unicode; one that is not cannot stand in an address. */
+const isText = (name) => !/\p{Surrogate}/u.test(name);
 const isLocal = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(location.hostname);
 const EXTRACTED = /\.(pdf|docx|docm|pptx|pptm|ppsx|xlsx|xlsm|epub|od[tps]|ot[tps]|rtf|msg|oft)$/i;
 
@@ -22,11 +25,17 @@ const EXTRACTED = /\.(pdf|docx|docm|pptx|pptm|ppsx|xlsx|xlsm|epub|od[tps]|ot[tps
 export class PreviewPane {
   constructor(pane, on) { Object.assign(this, { pane, on, result: null, view: "text" }); }
 
-  close() { this.result = null; this.pane.hidden = true; this.pane.replaceChildren(); }
+  close() {
+    this.result = null;
+    this.pane.hidden = true;
+    this.pane.replaceChildren();
+    this.pane.parentElement.classList.remove("has-preview");
+  }
 
   async open(result, { focus = true } = {}) {
     this.result = result;
     this.pane.hidden = false;
+    this.pane.parentElement.classList.add("has-preview");
     const body = h("div", { className: "body", tabindex: "0", role: "region", "aria-label": "Text of the document" }, [0, 1, 2, 3, 4, 5].map(() => h("div", { className: "skeleton" })));
     const tools = h("div", { className: "tools" });
     const name = h("h2", { className: "name", tabindex: "-1" }, result.title || shortened(result.path, this.on.base).split("/").at(-1));
@@ -37,7 +46,7 @@ export class PreviewPane {
       body);
     if (focus) name.focus({ preventScroll: true });
     try {
-      const document_ = await this.on.ask("/v1/preview", { path: result.path, chunk_id: result.chunk_id });
+      const document_ = await this.on.ask("/v1/preview", { path: result.path, line: result.line, chunk_id: result.chunk_id });
       if (this.result !== result) return;
       this.tools(tools, document_, body);
       this.view = document_.has_pictures && result.page ? "page" : "text";
@@ -52,10 +61,10 @@ export class PreviewPane {
   tools(tools, document_, body) {
     const line = this.result.evidence?.line ?? this.result.line;
     const button = (label, act, more = {}) => h("button", { type: "button", className: "action", onclick: act, ...more }, label);
-    const address = isLocal && document_.file && !EXTRACTED.test(document_.file) ? EDITORS[this.on.editor()]?.(document_.file, line) : null;
+    const address = isLocal && document_.file && isText(document_.file) && !EXTRACTED.test(document_.file) ? EDITORS[this.on.editor()]?.(document_.file, line) : null;
     tools.replaceChildren(...[
       address && h("a", { className: "action", id: "open-editor", href: address }, `Open in ${this.on.editor()}`),
-      button("Copy citation", () => this.on.copy(this.citation(), "Citation copied")),
+      button("Copy citation", () => this.on.copy(citation(this.result), "Citation copied")),
       document_.file && button("Copy path", () => this.on.copy(document_.file, "Path copied")),
       button("Similar", () => this.on.similar(this.result)),
       document_.has_pictures && this.page && button(this.view === "page" ? "As text" : "As page", async (event) => {
@@ -66,12 +75,6 @@ export class PreviewPane {
     ].filter(Boolean));
     const toggle = [...tools.children].at(-1);
     if (document_.has_pictures && this.page) toggle.textContent = "As text";
-  }
-
-  citation() {
-    const { title, heading, place, evidence, text } = this.result;
-    const names = title && !heading.startsWith(title) ? [title, heading] : [heading];
-    return `${(evidence?.text ?? text).trim()}\n— ${[...names.filter(Boolean), place].join(", ")}`;
   }
 
   async show(body, document_, page) {
@@ -117,6 +120,12 @@ export class PreviewPane {
   scrollTo(body, element) {
     body.scrollTop = element ? Math.max(0, element.getBoundingClientRect().top - body.getBoundingClientRect().top + body.scrollTop - body.clientHeight / 3) : 0;
   }
+}
+
+/** The sentences that answer, or the passage, with their place. */
+export function citation({ title, heading, place, evidence, text }) {
+  const names = title && !heading.startsWith(title) ? [title, heading] : [heading];
+  return `${(evidence?.text ?? text).trim()}\n— ${[...names.filter(Boolean), place].join(", ")}`;
 }
 
 /** The parts as runs of text with the mark in it; those of one page are joined where markup may go on. */

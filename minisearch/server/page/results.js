@@ -106,9 +106,7 @@ export function startPage(status, facets, recent, on) {
   if (facets.folders.length) parts.push(h("h3", {}, "Search within a folder"), chips(facets.folders.slice(0, 8).map((one) => [`${one.name} · ${one.n.toLocaleString("en")}`, () => on.folder(one)])));
   parts.push(h("h3", {}, "See what is there"), chips([["Map of all documents", () => on.view("map")], ["Copies", () => on.view("copies")]]));
   const run = status.last_run;
-  if (run && run.outcome !== "complete" && run.outcome !== "done" && run.outcome !== "finished") {
-    const said = { running: "Files are being indexed now.", interrupted: "The last indexing run was interrupted: some files may be missing.", failed: "The last indexing run failed: some files may be missing." }[run.outcome];
-    if (said) parts.unshift(h("p", { className: "notice is-warning" }, said));
-  }
+  const said = { running: "Files are being indexed now.", interrupted: "The last indexing run was interrupted: some files may be missing.", failed: "The last indexing run failed: some files may be missing." }[run?.outcome];
+  if (said) parts.unshift(h("p", { className: "notice is-warning" }, said));
   return parts;
 }
