@@ -3,6 +3,7 @@
 # make coverage the same, and which lines of the package it runs
 # make torture every fault as often as promised: some hours; SEED=1 for others
 # make check   format, lint, types
+# make docs    build the documentation in site; every warning is an error
 # make wheel   build the sdist and the wheel in dist, and try the wheel away from this folder
 # make peers   set up what scripts/embedding.py measures beside ours, in an environment of its own
 
@@ -16,7 +17,7 @@ SEED ?= 0
 # By its path, so that the package is found beside a folder of its name too, such as that which holds a clone.
 COMPAT := --config-settings editable_mode=compat
 
-.PHONY: demo test coverage torture check wheel peers clean
+.PHONY: demo test coverage torture check docs wheel peers clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): about a minute, most of it torch"
@@ -33,6 +34,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt $(COMPAT) --editable '.[all,test]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt $(COMPAT) --editable '.[all,docs]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -55,6 +60,9 @@ check: $(VENV)/installed-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_architecture.py
 
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 wheel: $(VENV)/installed-test
 	@BIN=$(BIN) .ci/wheel
 
@@ -69,4 +77,4 @@ $(PEERS)/installed: scripts/peers.txt
 peers: $(VENV)/installed-test $(PEERS)/installed
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(DEMO_INDEX) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(PEERS) $(DEMO_INDEX) build dist site .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

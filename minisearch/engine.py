@@ -332,7 +332,7 @@ class MiniSearch:
 
         return self.searcher.analysed(cluster, min_size=min_size)
 
-    def duplicates(self, *, least_share: float = 0.7, least_words: int = 40) -> Duplicates:
+    def duplicates(self, *, least_share: float = 0.6, least_words: int = 40) -> Duplicates:
         """Near copies among the documents, with one to keep of each group, and shared parts of others."""
         from minisearch.analysis.copies import duplicates
 

@@ -12,6 +12,7 @@ import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,10 @@ class ClusteredDocument:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Documents about the same thing, the most typical first; ``label`` has the words that set them apart."""
+    """Documents about the same thing, the most typical first; ``label`` has the words that set them apart.
+
+    Where none does, it is the title of the most typical one.
+    """
 
     label: str
     documents: tuple[ClusteredDocument, ...]
@@ -81,10 +85,11 @@ def cluster(
     ]
     in_title = [frozenset(map(folded, content_words(title))) for _, title in names]
     names_of = _labels(members, words, in_title)
+    grouped = [tuple(shown[place] for place in _typical_first(one, vectors)) for one in members]
     return Clusters(
         tuple(
-            Cluster(label, tuple(shown[place] for place in _typical_first(one, vectors)))
-            for label, one in zip(names_of, members, strict=True)
+            Cluster(label or _name(documents[0]), documents)
+            for label, documents in zip(names_of, grouped, strict=True)
         ),
         tuple(shown[place] for place in np.flatnonzero(labels == NO_CLUSTER)),
     )
@@ -166,6 +171,10 @@ def _typical_first(members: IntArray, vectors: FloatArray) -> list[int]:
     nearness = vectors[members] @ vectors[members].mean(axis=0)
     order: list[int] = members[np.lexsort((members, -nearness))].tolist()
     return order
+
+
+def _name(document: ClusteredDocument) -> str:
+    return document.title or PurePath(document.path).name
 
 
 def _labels(

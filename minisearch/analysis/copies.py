@@ -26,10 +26,10 @@ from minisearch.stores.base import Snapshot, StoredChunk
 from minisearch.text import folded, paired_parts, words_between_signs
 from minisearch.types import IntArray
 
-N_WORDS, WINDOW = 6, 6
+N_WORDS, WINDOW = 4, 6
 MAX_PAIRED = 10  # documents with the same run that are all compared; of more, each with the next one
 MAX_GAP = 3  # fingerprints between two shared ones of a span
-LEAST_SHARE = 0.7
+LEAST_SHARE = 0.6
 LEAST_WORDS = 40
 MULTIPLIER = 0x9E3779B97F4A7C15  # odd, with bits evenly spread
 

@@ -29,7 +29,7 @@ EXIT_BUSY = 75
 # These encode a few texts with NumPy, on one thread: NumPy's threads wait for one another in busy loops, and
 # with the hashing of the weights on the second of two cores, 20 ms of work took 300. NumPy reads the variable
 # when it is imported, so it is set before a command runs.
-NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similar", "similarity", "mcp", "serve"}
+NUMPY_COMMANDS = {"query", "get", "why-not", "chunks", "similar", "similarity", "mcp", "serve", "ui"}
 ALIASES = {"search": "query"}
 FUNCTIONS = {"eval": "evaluate", "open": "open_result", "why-not": "why_not"}  # where the names differ
 NOT_LOADED = re.compile("failed to map segment|annot allocate memory")  # a library, for lack of memory
@@ -77,6 +77,7 @@ COMMANDS = {
     "similarity": "status",
     "status": "status",
     "train": "training.commands",
+    "ui": "live.command",
     "verify": "maintenance",
     "watch": "indexing",
     "why-not": "status",

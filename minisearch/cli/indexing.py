@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minisearch.cli.analysis.alerts import on_alert_option
-from minisearch.cli.analysis.alerts import report as report_alerts
+from minisearch.cli.analysis.alerts import on_alert_option, report_new
 from minisearch.cli.options import (
     A_FILE,
     A_MODEL,
@@ -139,11 +138,12 @@ def index(
             progress.stop()
             click.echo(f"Interrupted: {_kept(progress.done)}", err=True)
             sys.exit(error.code if isinstance(error, SystemExit) else EXIT_INTERRUPTED)
-        matches = ms.alerts.check()
-    not_taken = {one.path for one in report.skipped if os.path.abspath(one.path) in named}  # noqa: PTH100 - any name
-    shown = replace(report, as_before=tuple(path for path in report.as_before if path not in not_taken))
-    click.echo(as_json_line(report) if as_json else Terminal.of_stdout().wrapped(_report_text(shown, index)))
-    report_alerts(matches, command=on_alert, as_json=as_json)
+        progress.stop()
+        not_taken = {one.path for one in report.skipped if os.path.abspath(one.path) in named}  # noqa: PTH100 - any name
+        as_before = tuple(path for path in report.as_before if path not in not_taken)
+        text = as_json_line(report) if as_json else _report_text(replace(report, as_before=as_before), index)
+        click.echo(text if as_json else Terminal.of_stdout().wrapped(text))
+        report_new(ms, command=on_alert, as_json=as_json)
     if report.n_failed or not_taken:
         sys.exit(1)
 
@@ -186,7 +186,7 @@ def watch(
                 click.echo(as_json_line(report) if as_json else f"{_now()}  {counts(report)}")
                 for line in news(report):
                     click.echo(line, err=True)
-                report_alerts(ms.alerts.check(), command=on_alert, as_json=as_json)
+                report_new(ms, command=on_alert, as_json=as_json)
                 if n_runs == 1:
                     n_documents = count(report.added + report.updated + report.unchanged, "document")
                     where = one_line(", ".join(roots))

@@ -7,6 +7,7 @@ the index.  What the options of a query mean is left to `query_options`.
 from __future__ import annotations
 
 import functools
+import importlib
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from click.core import ParameterSource
 import minisearch
 from minisearch.cli import settings
 from minisearch.cli.terminal import one_line, printable
-from minisearch.errors import IndexNotFound, InputError, ModelError
+from minisearch.errors import IndexNotFound, InputError, MinisearchError, ModelError, install_line
 from minisearch.paths import DATABASE, INDEX_FOLDER, find_index, quoted
 
 if TYPE_CHECKING:
@@ -160,6 +161,17 @@ def wrong_usage() -> Iterator[None]:
         yield
     except InputError as error:
         raise click.UsageError(printable(str(error))) from error
+
+
+def imported(module: str, name: str, extra: str) -> Any:  # noqa: ANN401 - a function, a class or a constant
+    """What a module defines whose libraries are those of an extra, which may not be installed."""
+    try:
+        return getattr(importlib.import_module(f"minisearch.{module}"), name)
+    except ImportError as error:
+        raise MinisearchError(
+            f"this command needs a library that cannot be imported ({error}); install it with: "
+            f"{install_line(extra)}"
+        ) from error
 
 
 def number(default: int | None = None, *, least: int = 1) -> dict[str, Any]:

@@ -51,23 +51,26 @@ def page(
     """
     parts = []
     if found.typed:
-        parts.append(
-            f"Showing results for: {one_line(found.query.text)}\n"
-            f"(--literal searches for: {one_line(found.typed)})"
-        )
+        parts.append(corrected(found, "\n(--literal"))
     if said := unclear(found):
         parts.append(terminal.styled(said, "1"))
-    notes = [_limits(found.query), _unknown(found)] if found else []
-    parts += [_faint(note, terminal) for note in notes if note]
+    parts += [_faint(note, terminal) for note in notes(found)]
     if why:
         parts.append("\n".join(terminal.styled(line, FAINT) for line in _plan(found, terminal)))
     parts += ["\n".join(_result(hit, found.query, terminal, whole, why, n_lines)) for hit in found]
-    parts += [_faint(note, terminal) for note in (_outdated(found), remark) if note]
+    parts += [_faint(note, terminal) for note in (outdated(found), remark) if note]
     return "\n\n".join(parts)
 
 
 def _faint(note: str, terminal: Terminal) -> str:
     return "\n".join(terminal.styled(line, FAINT) for line in _wrapped(note, terminal.columns))
+
+
+def corrected(found: SearchResults, as_typed: str) -> str:
+    """What is said above the results of a corrected query; ``as_typed`` begins how to search as typed."""
+    return (
+        f"Showing results for: {one_line(found.query.text)}{as_typed} searches for: {one_line(found.typed)})"
+    )
 
 
 def unclear(found: SearchResults | Context) -> str:
@@ -79,6 +82,11 @@ def unclear(found: SearchResults | Context) -> str:
     return f"No clear answer found. Closest passages{match}:"
 
 
+def rating(hit: SearchResult) -> str:
+    """The relevance of a result, or else its score."""
+    return f"{hit.score:.3f}" if hit.relevance is None else f"{percent(hit.relevance):>4}"
+
+
 def percent(relevance: float) -> str:
     """A relevance in whole percent, rounded down so that 39.9% is not shown as the least clear answer.
 
@@ -86,6 +94,11 @@ def percent(relevance: float) -> str:
     ('39%', '29%')
     """
     return f"{math.floor(100 * relevance + 1e-6)}%"
+
+
+def notes(found: SearchResults) -> list[str]:
+    """What a reader has to know of the query: its required, excluded and unknown words."""
+    return [note for note in (_limits(found.query), _unknown(found)) if note] if found else []
 
 
 def _limits(query: Query) -> str:
@@ -105,7 +118,7 @@ def _unknown(found: SearchResults) -> str:
     return f"No passage has the word{'s' * (len(words) > 1)}: {', '.join(words)}" if words else ""
 
 
-def _outdated(found: SearchResults) -> str:
+def outdated(found: SearchResults) -> str:
     """What to do about files that are no longer as they were indexed."""
     if all(hit.file_state not in OUTDATED for hit in found):
         return ""
@@ -115,8 +128,7 @@ def _outdated(found: SearchResults) -> str:
 def _result(
     hit: SearchResult, query: Query, terminal: Terminal, whole: bool, why: bool, n_lines: int
 ) -> Iterator[str]:
-    rating = f"{hit.score:.3f}" if hit.relevance is None else f"{percent(hit.relevance):>4}"
-    yield f"{hit.rank:>2}  {rating}  {place(hit, terminal)}"
+    yield f"{hit.rank:>2}  {rating(hit)}  {place(hit, terminal)}"
     if hit.file_state in OUTDATED:
         yield INDENT + terminal.styled(OUTDATED[hit.file_state], FAINT)
     if heading := one_line(hit.full_heading):

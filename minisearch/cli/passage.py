@@ -85,7 +85,6 @@ def passage(
 
     The evidence of a result that is hardly relevant decides which lines are shown, but is not marked.
     """
-    is_marked = hit.relevance is None or hit.relevance >= MARKED_FROM
     marked, fields_end = _marked(hit, query), end_of_fields(hit.text)
     if fields_end and not whole and hit.evidence and hit.evidence.start >= fields_end:
         marked, fields_end = marked[fields_end:], 0
@@ -97,14 +96,14 @@ def passage(
     if not fields_end:  # the first rule of front matter is not one below a title
         lines = list(dropwhile(repeats_title(hit.title, hit.heading), lines))
     if whole:
-        if not is_marked:
+        if not is_marked(hit):
             lines = [replace(line, marked=line.marked.without_evidence()) for line in lines]
         yield from whole_text(lines, terminal)
         return
     room = terminal.columns - len(INDENT)
     shown = [part for line in lines for part in line.wrapped(room)]
     start, end = _window(shown, n_lines)
-    parts = shown[start:end] if is_marked else [line.without_evidence() for line in shown[start:end]]
+    parts = shown[start:end] if is_marked(hit) else [line.without_evidence() for line in shown[start:end]]
     for number, line in enumerate(parts, start):
         margin = _margin(line, terminal, is_cut=number == start > 0)
         if number == end - 1 and end < len(shown):
@@ -139,11 +138,20 @@ class Line:
 
 
 def _marked(hit: SearchResult, query: Query) -> Marked:
-    words = [query.text, *(concept for concept, weight in query.steers if weight > 0)]
-    if len(query.text) > LONGEST_QUERY:  # a passage, all of whose words would be underlined
-        words = []
     span = (hit.evidence.start, hit.evidence.end) if hit.evidence else None
-    return highlighted(hit.text, words=words, evidence=span)
+    return highlighted(hit.text, words=words_of(query), evidence=span)
+
+
+def words_of(query: Query) -> list[str]:
+    """The texts whose words are underlined."""
+    if len(query.text) > LONGEST_QUERY:  # a passage, all of whose words would be underlined
+        return []
+    return [query.text, *(concept for concept, weight in query.steers if weight > 0)]
+
+
+def is_marked(hit: SearchResult) -> bool:
+    """Whether the evidence is marked: not that of a result that is hardly relevant."""
+    return hit.relevance is None or hit.relevance >= MARKED_FROM
 
 
 def repeats_title(title: str, heading: str) -> Callable[[Line], bool]:

@@ -83,18 +83,18 @@ def remember(index: str, places: Iterable[tuple[str, int, int, int | None]]) -> 
     may be the id of a document from memory, and is kept as it is.  An absolute path, which may be one that
     the index is not trusted for, is not looked at.
     """
-
-    def absolute(path: str) -> str:
-        return os.path.abspath(path) if not os.path.isabs(path) and os.path.lexists(path) else path  # noqa: PTH100, PTH117
-
     last = {
         "index": os.path.abspath(index),  # noqa: PTH100 - any name
-        "results": [[absolute(path), *place] for path, *place in places],
+        "results": [[_absolute(path), *place] for path, *place in places],
     }
     try:
         replace_file(_state_file(), json.dumps(last).encode(), must_last=False)
     except (InputError, RuntimeError) as error:  # no home folder
         logger.info("the results are not remembered for open and get: %s", error)
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path) if not os.path.isabs(path) and os.path.lexists(path) else path  # noqa: PTH100, PTH117
 
 
 def remembered(number: int) -> Remembered:
@@ -123,10 +123,19 @@ def open_result(number: int) -> None:
     The editor is VISUAL or EDITOR, at the line of the result. PDF, Office and EPUB files are opened by the
     viewer of the system, a PDF at its page; without an editor all other files are, too.
     """
-    place = remembered(number)
+    open_place(remembered(number), str(number))
+
+
+def place_at(path: str, at: tuple[int, int, int | None]) -> Remembered:
+    """The place of a result that was just found: its path and `SearchResult.at`."""
+    return Remembered(_absolute(path), *at)
+
+
+def open_place(place: Remembered, name: str) -> None:
+    """Open a place in the user's editor or viewer; InputError, with its ``name`` for `get`, if that fails."""
     if not exists(place.path) and not PurePath(place.path).is_absolute():
         raise InputError(
-            f"{one_line(place.path)} is not a file: minisearch get {number} prints its indexed text"
+            f"{one_line(place.path)} is not a file: minisearch get {name} prints its indexed text"
         )
     if not exists(place.path):
         raise InputError(
@@ -144,7 +153,7 @@ def open_result(number: int) -> None:
     except OSError as error:
         raise InputError(f"cannot run {shlex.join(command[:1])}: {error.strerror}; set EDITOR") from error
     if code:
-        cure = f"; set EDITOR, or print its text with: minisearch get {number}" if is_viewer else ""
+        cure = f"; set EDITOR, or print its text with: minisearch get {name}" if is_viewer else ""
         raise InputError(f"{shlex.join(command[:1])} ended with exit code {code}{cure}")
 
 

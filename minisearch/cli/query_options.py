@@ -19,7 +19,7 @@ import click
 from minisearch.cli.options import SectionedCommand
 from minisearch.cli.terminal import one_line
 from minisearch.errors import InputError, nearest_of, shell_quoted, short
-from minisearch.results import MODES, SearchOptions, place_of
+from minisearch.results import BYS, MODES, SearchOptions, place_of
 
 if TYPE_CHECKING:
     from minisearch.engine import MiniSearch
@@ -44,24 +44,24 @@ class QueryOptions:
     """The options of a query as they were given: what to search for, in which files, how to rank."""
 
     text: str
-    batch: str | None
-    like: str | None
-    literal: bool
-    paths: tuple[str, ...]
-    extensions: tuple[str, ...]
-    languages: tuple[str, ...]
-    since: str | None
-    before: str | None
-    where: str | None
-    k: int | None
-    mode: str
-    by: str
-    rerank: str | None
-    rerank_budget: str | None
-    rerank_depth: int | None
-    rerank_model: str | None
-    diverse: bool
-    no_evidence: bool
+    batch: str | None = None
+    like: str | None = None
+    literal: bool = False
+    paths: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    since: str | None = None
+    before: str | None = None
+    where: str | None = None
+    k: int | None = None
+    mode: str = MODES[0]
+    by: str = BYS[0]
+    rerank: str | None = None
+    rerank_budget: str | None = None
+    rerank_depth: int | None = None
+    rerank_model: str | None = None
+    diverse: bool = False
+    no_evidence: bool = False
     within: tuple[str, ...] = ()  # those of a collection in an index that it shares
 
     def __post_init__(self) -> None:

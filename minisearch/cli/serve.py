@@ -5,16 +5,15 @@ Options come in; a server of `minisearch.server` runs on the standard streams or
 
 from __future__ import annotations
 
-import importlib
 import logging
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from minisearch.cli.options import IndexChoice, number, offline_option, with_index
+from minisearch.cli.options import IndexChoice, imported, number, offline_option, with_index
 from minisearch.cli.terminal import one_line, printable
-from minisearch.errors import InputError, MinisearchError, install_line
+from minisearch.errors import InputError, MinisearchError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -41,7 +40,7 @@ def mcp(choice: IndexChoice, port: int | None) -> None:
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
     from minisearch.server.listener import listening
 
-    make_server = _from_server("mcp", "make_server")
+    make_server = imported("server.mcp", "make_server", "mcp")
     with choice.open() as ms:
         ms.status()  # a missing or damaged index is an error now, not at the first search
         server = make_server(ms)
@@ -74,13 +73,13 @@ def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
     too, unless --host is another address. With a token, which another address needs, each request must have
     it, as "Authorization: Bearer TOKEN".
     """  # noqa: D301 - click reads \b as "leave these lines unchanged"
-    if host not in _from_server("guard", "LOOPBACK", extra="server") and not token:
+    if host not in imported("server.guard", "LOOPBACK", "server") and not token:
         raise InputError(
             f"anyone who can reach {one_line(host)} could read the index: give a --token as well"
         )
     from minisearch.server.listener import listening
 
-    make_app = _from_server("http", "make_app", extra="server")
+    make_app = imported("server.http", "make_app", "server")
     with choice.open() as ms:
         ms.status()
         try:
@@ -89,17 +88,6 @@ def serve(choice: IndexChoice, port: int, host: str, token: str | None) -> None:
             click.echo(f"The model cannot be loaded: {printable(str(error))}", err=True)
         with listening(ms):
             _run_app(make_app(ms, token=token), host, port)
-
-
-def _from_server(module: str, name: str, *, extra: str = "") -> Any:  # noqa: ANN401 - a function or a constant
-    """What a server defines whose libraries may be missing."""
-    try:
-        return getattr(importlib.import_module(f"minisearch.server.{module}"), name)
-    except ImportError as error:
-        raise MinisearchError(
-            f"this command needs a library that cannot be imported ({error}); install it with: "
-            f"{install_line(extra or module)}"
-        ) from error
 
 
 def _run_app(app: ASGIApp, host: str, port: int, path: str = "/") -> None:

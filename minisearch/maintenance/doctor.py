@@ -52,11 +52,13 @@ OPTIONAL = {  # the extra, by the module that it is for
     "mcp": "mcp",
     "pypdfium2": "pdf",
     "pytesseract": "ocr",
+    "sklearn": "analysis",
     "starlette": "server",
+    "textual": "ui",
     "uvicorn": "server",
     "watchfiles": "watch",
 }
-DISTRIBUTIONS = {"faiss": "faiss-cpu", "haystack": "haystack-ai", "yaml": "pyyaml"}  # with other names
+DISTRIBUTIONS = {"faiss": "faiss-cpu", "haystack": "haystack-ai", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 IMPORT_S = 120  # a library that takes longer is broken
 LITTLE_SPACE = 500 * 10**6  # bytes
 

@@ -187,7 +187,7 @@ def parse(path: str, data: bytes, *, uses_ocr: bool = False) -> Document:
     if extracted := EXTRACTED.get(format_.name):
         document = extracted.read(path, data, uses_ocr=uses_ocr)
     else:
-        if OPEN_DOCUMENT in data[:128]:
+        if data.startswith(b"PK") and OPEN_DOCUMENT in data[:128]:
             raise IngestError("an OpenDocument file by another name: call it .odt, .ods or .odp")
         for magic, own, reason in MAGIC:
             if data.startswith(magic) and own != format_.name:

@@ -17,7 +17,7 @@ import numpy as np
 
 from minisearch.results import Evidence
 from minisearch.search.sentences import Sentence, kinds_of_sentences
-from minisearch.stores.terms import numbers_in
+from minisearch.stores.terms import further_words
 from minisearch.text import LINE_BREAK, STOP_WORDS, bigrams, folded_letters, paired_parts, visible
 from minisearch.types import FloatArray, Tokenizer
 
@@ -312,12 +312,12 @@ def _query_words(query: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text in lower case; paired text as pairs of characters."""
+    """The words of a text in lower case, with the parts of names; paired text as pairs of characters."""
     words: list[str] = []
     for word in WORD.findall(visible(text).casefold()):
         for part, is_paired in paired_parts(word):
             words += bigrams(part) if is_paired else [part]
-    return words + [form.casefold() for _, forms in numbers_in(text) for form in forms]
+    return words + further_words(text).casefold().split()
 
 
 def _stem(word: str) -> str:

@@ -24,7 +24,6 @@ from minisearch.minilm.catalog import find
 from minisearch.minilm.encoders import Encoders
 from minisearch.paths import (
     IndexLocation,
-    StoredNames,
     check_model_folder,
     is_from_memory,
     may_open,
@@ -65,9 +64,8 @@ class Searcher:
         self._rerankers = rerankers
         self._stores = Pool(N_AT_ONCE, self._current_store, lambda store: store.close())
 
-    def of_a_new_process(self) -> Searcher:
-        """Another searcher of the index, which finds exactly what a new process would, under stored names."""
-        location = StoredNames(self.location.path)
+    def of_a_new_process(self, location: IndexLocation) -> Searcher:
+        """Another searcher of the index at this location, which finds exactly what a new process would."""
         return Searcher(location, self._encoders.of_a_new_process(), self._rerankers)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -29,7 +29,7 @@ from minisearch.stores.base import (
     inverse_document_frequency,
 )
 from minisearch.stores.terms import numbers_in, words_of_name
-from minisearch.text import PAIRED_RUN, content_words, folded_letters, normalised_words
+from minisearch.text import PAIRED_RUN, content_words, folded_letters, normalised_words, stem
 from minisearch.types import Hits, IntArray, Tokenizer
 
 # A token that only a machine or its user writes: an identifier, an error code, a version, a file name.
@@ -84,52 +84,67 @@ def _exact_terms(text: str, *, is_strict: bool) -> list[Term]:
     ][:MAX_EXACT]
 
 
-def _rare_names(text: str) -> list[Term]:
-    """A text's only word, or its numbers and the capitalised words within it: a model splits rare names."""
+def _rare_words(text: str) -> list[Term]:
+    """A text's only word, or its long numbers."""
     words = content_words(text)
     if len(words) == 1:
         return [Term((words[0],))] if PAIRED_RUN.search(words[0]) is None else []
-    found = [Term((number,)) for number in NUMBER.findall(text)][:MAX_EXACT]
-    if len(words) <= MAX_WORDS_WITH_NAME:
-        inner = normalised_words(text)[1:]
-        names = [word for word in words if word in inner and word[0].isupper() and word[1:].islower()]
-        found += [Term((name,)) for name in names]
-    return found
+    return [Term((number,)) for number in NUMBER.findall(text)][:MAX_EXACT]
+
+
+def _names(text: str, snapshot: Snapshot) -> list[str]:
+    """The capitalised words within a short text that the index has with a capital only."""
+    words, within = content_words(text), normalised_words(text)[1:]
+    if not 2 <= len(words) <= MAX_WORDS_WITH_NAME:
+        return []
+    capitalised = [one for one in words if one in within and one[0].isupper() and one[1:].islower()]
+    return [one for one in capitalised if not any(map(str.islower, _forms_of(one, snapshot)))]
+
+
+def _forms_of(word: str, snapshot: Snapshot) -> list[str]:
+    """How some chunks write a word, with its endings."""
+    wanted = stem(folded_letters(word))
+    return [one for one in _words_with(Term((word,)), snapshot) if stem(folded_letters(one)) == wanted]
 
 
 def with_known_numbers(text: str, snapshot: Snapshot) -> str:
-    """The text with another form of each long number that no chunk has in the form that is given."""
+    """The text with each date and long number in the form in which the index has it in any spelling."""
     for number, forms in numbers_in(text):
-        terms = [Term(tuple(normalised_words(number))), *(Term((form,)) for form in forms)]
-        counts = snapshot.term_counts(terms)
-        if not counts[0] and any(counts):
-            text = text.replace(number, next(form for form, n in zip(forms, counts[1:], strict=True) if n))
+        terms = [Term(tuple(normalised_words(one))) for one in (number, *forms)]
+        given, *counts = snapshot.term_counts(terms)
+        if any(counts) and max(counts) >= given:
+            text = text.replace(number, forms[counts.index(max(counts))])
     return text
 
 
 def lacks_exact_token(text: str, snapshot: Snapshot) -> bool:
     """Whether a text has an exact token or a number that no chunk has, such as an unknown error code."""
-    text = with_known_numbers(text, snapshot)
     numbers = [Term((number,)) for number in NUMBER.findall(text)]
     return 0 in snapshot.term_counts([*_exact_terms(text, is_strict=True), *numbers])
 
 
 def exact_hits(
-    text: str, snapshot: Snapshot, *, where: Where | None = None, exclude: IntArray | None = None
+    text: str,
+    snapshot: Snapshot,
+    tokenizer: Tokenizer | None = None,
+    *,
+    where: Where | None = None,
+    exclude: IntArray | None = None,
 ) -> Hits | None:
     """The chunks with a rare exact token of the text; None if it has none.
 
     The scores are shares of the tokens, weighted by their idf: 1 for a chunk with all of them, and for those
-    of a file whose name is the text.  Rare words that may be names count in their place if there are none,
-    and so do all words of a short text together, with `NAME_SHARE` of the score: they come first too, but are
-    less of an answer.
+    of a file whose name is the text.  If there are none, rare names that the model does not know count in
+    their place, and so do all words of a short text together, with `NAME_SHARE` of the score: they come first
+    too, but are less of an answer.  ``tokenizer`` tells which words the model knows.
     """
     in_files = _ids_in_files(text, snapshot, where, exclude)
     if len(in_files):
         return Hits(in_files, np.ones(len(in_files), np.float32))
-    text = with_known_numbers(text, snapshot)
     tokens = _exact_terms(text, is_strict=False)
-    terms = tokens or _rare_names(text)
+    names = [] if tokens else _names(text, snapshot)
+    # Of the vector of a word that it splits, such as a surname, the model knows little.
+    terms = tokens or [*_rare_words(text), *(Term((one,)) for one in names if not _is_known(one, tokenizer))]
     _, n_chunks = snapshot.counts()
     limit = max(FEW_PASSAGES, SHARE_OF_PASSAGES * n_chunks)
     rare = {
@@ -149,7 +164,7 @@ def exact_hits(
         for id_ in ids_with(term):
             scores[id_] = scores.get(id_, 0.0) + idf / total
     if not tokens:
-        with_all = _with_all_words(text, ids_with)
+        with_all = _with_all_words(text, ids_with, has_name=bool(names))
         if len(with_all) <= limit:
             scores |= dict.fromkeys(with_all, NAME_SHARE)
     if not scores:
@@ -158,20 +173,21 @@ def exact_hits(
     return Hits(ids, np.array([scores[id_] for id_ in ids.tolist()], np.float32))
 
 
-def _with_all_words(text: str, ids_with: Callable[[Term], list[int]]) -> set[int]:
+def _with_all_words(text: str, ids_with: Callable[[Term], list[int]], *, has_name: bool) -> set[int]:
     """The chunks with the two or three words of a short text, side by side if there are such; else none.
 
-    In a text with stop words, a sentence, they must be side by side.
+    In a text with stop words, a sentence, they must be side by side.  With a name all words are enough.
     """
     words, every = content_words(text), normalised_words(text)
-    if not 2 <= len(words) <= MAX_WORDS_TOGETHER or PAIRED_RUN.search(text):
+    is_short = 2 <= len(words) <= (MAX_WORDS_WITH_NAME if has_name else MAX_WORDS_TOGETHER)
+    if not is_short or PAIRED_RUN.search(text):
         return set()
     with_all = set.intersection(*(set(ids_with(Term((word,)))) for word in words))
     if with_all and f" {' '.join(words)} " in f" {' '.join(every)} ":
         side_by_side = with_all & set(ids_with(Term(tuple(words))))
     else:
         side_by_side = set()
-    return side_by_side or (with_all if len(words) == len(every) else set())
+    return side_by_side or (with_all if has_name or len(words) == len(every) else set())
 
 
 def _ids_in_files(text: str, snapshot: Snapshot, where: Where | None, exclude: IntArray | None) -> IntArray:
@@ -197,9 +213,13 @@ def without_common_words(text: str, snapshot: Snapshot) -> str:
     counts = snapshot.term_counts([Term((word,)) for word in words])
     least = max(MIN_COMMON, COMMON_SHARE * snapshot.counts()[1])
     common = {word for word, count in zip(words, counts, strict=True) if count >= least}
-    if not common or common.issuperset(words):
-        return text
-    return " ".join(token for token in text.split() if not {*normalised_words(token)} & common)
+    return text if common.issuperset(words) else without_words(text, common)
+
+
+def without_words(text: str, words: Collection[str]) -> str:
+    """The text without the tokens that have one of these words; the same text if there are none."""
+    kept = [token for token in text.split() if {*normalised_words(token)}.isdisjoint(words)]
+    return " ".join(kept) if words else text
 
 
 def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
@@ -268,7 +288,6 @@ MAX_UNKNOWN = 3  # words that are named; a text with more is in another language
 
 def unknown_words(text: str, snapshot: Snapshot) -> tuple[str, ...]:
     """The words and exact tokens that no chunk has, without stop words; none if they are many."""
-    text = with_known_numbers(text, snapshot)
     tokens = [token.strip(SURROUNDING_SIGNS) for token in text.split()]
     parts_of = {
         token: tuple(normalised_words(token))
@@ -300,8 +319,10 @@ def corrected(text: str, snapshot: Snapshot, tokenizer: Tokenizer | None) -> str
 
 
 def _is_known(word: str, tokenizer: Tokenizer | None) -> bool:
-    """Whether a word is one token of the model; without a model, whether it is short."""
-    return len(word) < LONG if tokenizer is None else len(tokenizer.spans([word])[0]) == 1
+    """Whether a word is one token of the model, but for a plural; without a model, whether it is short."""
+    if tokenizer is None:
+        return len(word) < LONG
+    return any(len(spans) == 1 for spans in tokenizer.spans([word, word.removesuffix("s")]))
 
 
 def _nearest(word: str, snapshot: Snapshot) -> str | None:
@@ -309,33 +330,34 @@ def _nearest(word: str, snapshot: Snapshot) -> str | None:
     limit = 2 if len(word) >= LONG else 1
     letters = set(word)
     candidates = []
-    for stem, n_chunks in snapshot.words_with_prefix(word[0]).items():
-        if len(word) - LONGEST_ENDING <= len(stem) <= len(word) + limit and len({*stem} - letters) <= limit:
-            starts = {word, word[: len(stem) - 1], word[: len(stem)], word[: len(stem) + 1]}
-            n_edits = min(edits(stem, start) for start in starts)
+    for found, n_chunks in snapshot.words_with_prefix(word[0]).items():
+        n = len(found)
+        if len(word) - LONGEST_ENDING <= n <= len(word) + limit and len({*found} - letters) <= limit:
+            starts = {word, word[: n - 1], word[:n], word[: n + 1]}
+            n_edits = min(edits(found, start) for start in starts)
             if n_edits <= limit:
-                n_missing = max(0, len(word) - len(stem))  # a short stem is rarely the one
-                candidates.append((n_edits + n_missing / N_PER_EDIT, -n_chunks, stem))
+                n_missing = max(0, len(word) - n)  # a short stem is rarely the one
+                candidates.append((n_edits + n_missing / N_PER_EDIT, -n_chunks, found))
     whole = [
         (edits(folded_letters(found), word), rank, found)
-        for _, rank, stem in sorted(candidates)[:MAX_CANDIDATES]
-        for found in _whole_words(stem, snapshot)
+        for _, rank, beginning in sorted(candidates)[:MAX_CANDIDATES]
+        for found in _whole_words(beginning, snapshot)
     ]
     n_edits, _, found = min(whole, default=(limit + 1, 0, ""))
     return found if n_edits <= limit else None
 
 
-def _whole_words(stem: str, snapshot: Snapshot) -> set[str]:
+def _whole_words(beginning: str, snapshot: Snapshot) -> set[str]:
     """Words with this beginning in some chunks of the index, in lower case."""
-    query = LexicalQuery(stem, (TermGroup((Term((stem,), is_prefix=True),)),), (1.0, 1.0, 1.0), 1.0, 1.0)
+    words = _words_with(Term((beginning,), is_prefix=True), snapshot)
+    return {word.lower() for word in words if folded_letters(word).startswith(beginning[:-1])}
+
+
+def _words_with(term: Term, snapshot: Snapshot) -> set[str]:
+    """All words of some chunks of the index that have a term."""
+    query = LexicalQuery("", (TermGroup((term,)),), (1.0, 1.0, 1.0), 1.0, 1.0)
     chunks = snapshot.chunks(snapshot.lexical(query, EXAMPLES).ids.tolist()).values()
-    texts = (f"{chunk.title} {chunk.heading} {chunk.text}" for chunk in chunks)
-    return {
-        word.lower()
-        for text in texts
-        for word in normalised_words(text)
-        if folded_letters(word).startswith(stem[:-1])
-    }
+    return set(normalised_words("\n".join(f"{one.title} {one.heading} {one.text}" for one in chunks)))
 
 
 def edits(one: str, other: str) -> int:

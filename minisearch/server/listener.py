@@ -19,6 +19,7 @@ from typing import Any
 import minisearch
 from minisearch.engine import MiniSearch
 from minisearch.errors import MinisearchError
+from minisearch.paths import StoredNames
 from minisearch.results import SearchOptions
 from minisearch.server.client import address, is_of_this_user, options_of, query_of
 
@@ -49,7 +50,8 @@ class _Listener:
     """The socket, and the answers to what comes in by it."""
 
     def __init__(self, engine: MiniSearch) -> None:
-        self._searcher = engine.searcher.of_a_new_process()
+        location = engine.searcher.location
+        self._searcher = engine.searcher.of_a_new_process(StoredNames(location.path))
         self._location = self._searcher.location
         self._is_over = threading.Event()
 

@@ -149,15 +149,15 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def nanoseconds(moment: datetime) -> int:
-    """Nanoseconds since 1970, in 64 bits as file times are, which end in 2262; local time without a zone."""
+def nanoseconds(moment: datetime) -> int | float:
+    """Nanoseconds since 1970, as file times are; without a time zone, local time."""
     if moment.tzinfo is None:
         try:
             moment = moment.astimezone()
         except (OverflowError, ValueError, OSError):  # the first or the last day that Python has
             moment = moment.replace(tzinfo=timezone.utc)
     ns = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-    return max(-(2**63), min(ns, 2**63 - 1))
+    return ns if -(2**63) <= ns < 2**63 else float(ns)  # 64 bits last until 2262
 
 
 # --- lexical queries -------------------------------------------------------------------------------

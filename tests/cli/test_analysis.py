@@ -115,10 +115,23 @@ def test_a_command_gets_new_matches_as_json(topics: Path) -> None:
     (line,) = (topics / "got").read_text().splitlines()
     got = json.loads(line)
     assert (got["alert"], got["place"]) == ("where is the lighthouse keeper", "new.txt:1")
-    (topics / "newer.txt").write_text("the lighthouse keeper, where is he")
-    run("index", ".", "--blank-secrets", "--on-alert", "true")
-    (topics / "third.txt").write_text("where is the keeper of the lighthouse")
-    assert "cannot run 'no-such-program'" in run("index", ".", "--on-alert", "no-such-program", code=1).stderr
+
+
+@pytest.mark.parametrize("command", ["no-such-program", "false", "'"])
+def test_matches_are_printed_if_the_command_fails(topics: Path, command: str) -> None:
+    run("alert", "add", "where is the lighthouse keeper")
+    (topics / "new.txt").write_text("where is the lighthouse keeper")
+    done = run("index", ".", "--on-alert", command)
+    assert "  new.txt:1: where is the lighthouse keeper" in done.stdout
+    assert "Cannot run" in done.stderr or "ended with code 1" in done.stderr
+
+
+def test_a_damaged_file_of_alerts_does_not_hide_the_report(topics: Path) -> None:
+    (topics / ".minisearch" / "alerts.json").write_text("{")
+    done = run("index", ".")
+    assert "30 unchanged" in done.stdout
+    assert "The alerts were not reported" in done.stderr
+    assert "alerts.json is damaged: delete it" in done.stderr
 
 
 def test_alerts_as_json_and_their_removal(topics: Path) -> None:

@@ -29,6 +29,12 @@ COMMANDS = [
         "get docs/d0001.md:1",
         "why-not docs/d0001.md w1",
         "similarity a b",
+        "similar docs/d0001.md",
+        "cluster",
+        "dups",
+        "compare docs/d0001.md docs/d0002.md",
+        "alert add river",
+        "alert check",
     ),
     *("selftest", "rebuild --backend flat", "backup copy.db", "remove docs/d0002.md", "rollback", "models"),
     "train distill --layers 1 --steps 1 --batch-size 2 --corpus docs --out student",
@@ -37,7 +43,7 @@ COMMANDS = [
 SOME = ["index docs", "query river"]
 # These two serve on this machine; their tests ask them, and see that others are refused.
 SERVERS = {"mcp", "serve"}
-EVERY = {command.split()[0] for command in COMMANDS} | SERVERS | {"watch", "eval", "open", "completion"}
+EVERY = {command.split()[0] for command in COMMANDS} | SERVERS | {"watch", "eval", "open", "completion", "ui"}
 
 
 def test_these_are_all_commands():

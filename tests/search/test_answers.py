@@ -89,3 +89,88 @@ def test_a_script_that_the_model_cannot_read_is_near_to_nothing(notes: MiniSearc
 )
 def test_an_exact_token_or_name_comes_first(notes: MiniSearch, query: str, name: str) -> None:
     assert Path(notes.query(query, 1)[0].path).name == name
+
+
+@pytest.mark.parametrize(
+    ("query", "is_clear"),
+    [
+        ("pressure of the boiler", True),
+        ("pressure of the boiler for penguins", False),
+        ("restart the router for karaoke", False),
+        ("reboot the wireless router", True),  # a word that no document has, of the same meaning
+        ("timetable of the boat to the island", True),
+    ],
+)
+def test_an_unknown_word_of_another_subject_makes_an_answer_unclear(
+    notes: MiniSearch, query: str, is_clear: bool
+) -> None:
+    assert notes.query(query).is_confident is is_clear
+
+
+WEEK = {
+    "bread.md": "Knead the dough of the bread, let it rest, then bake the bread for forty minutes.",
+    "rota.md": "The bins are emptied each Monday, in August by a Norwegian firm, with the Gutters.",
+    "roof.md": "# Roof\n\nThe gutters were mended by Anton Kowalczyk, who lives in the mill.",
+    "garden.md": "# Garden\n\nThe apple tree was planted by James; it needs water in its first summer.",
+    "bus.md": "# Buses\n\nThe bus to the station leaves at seven and at nine.",
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("bread on Monday", "bread.md"),
+        ("bread on Mondays", "bread.md"),
+        ("baking bread in August", "bread.md"),
+        ("some Norwegian bread", "bread.md"),
+        (
+            "the bus to the station and the Gutters",
+            "bus.md",
+        ),  # a common noun: the index has it without a capital
+        ("bread of Kowalczyk", "roof.md"),  # a name that the model does not know
+        ("the tree of James", "garden.md"),
+    ],
+)
+def test_a_capitalised_word_that_is_no_rare_name_does_not_decide(
+    tmp_path: Path, minilm: SentenceTransformer, query: str, name: str
+) -> None:
+    for file, text in WEEK.items():
+        (tmp_path / file).write_text(text)
+    with MiniSearch.open(tmp_path, encoder=minilm) as engine:
+        engine.index(tmp_path)
+        assert Path(engine.query(query, 1)[0].path).name == name
+
+
+DAYS = {
+    "2026-03-14.md": "We looked at the roof.",
+    "2026-03-15.md": "We looked at the cellar, on Sunday.",
+    "2026-04-14.md": "We looked at the mill in April and in March.",
+    "minutes of 2 May 2026.md": "We looked at the bridge.",
+    "letter.md": "The contract was signed on March 3rd, 2026, for 12,500 euros.",
+    "budget.md": "The mill costs 13.500 euros.",
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("14 March 2026", "2026-03-14.md"),
+        ("what did we do on March 14, 2026", "2026-03-14.md"),
+        ("14.3.2026", "2026-03-14.md"),
+        ("notes of 15/03/2026", "2026-03-15.md"),
+        ("2026-05-02", "minutes of 2 May 2026.md"),
+        ("signed on 2026-03-03", "letter.md"),
+        ("12500", "letter.md"),
+        ("paid 12 500 euros", "letter.md"),
+        ("what costs 13,500", "budget.md"),
+    ],
+)
+def test_dates_and_thousands_are_found_in_any_spelling(
+    tmp_path: Path, minilm: SentenceTransformer, query: str, name: str
+) -> None:
+    for file, text in DAYS.items():
+        (tmp_path / file).write_text(text)
+    with MiniSearch.open(tmp_path, encoder=minilm) as engine:
+        engine.index(tmp_path)
+        found = engine.query(query, 1)
+        assert Path(found[0].path).name == name and found.is_confident

@@ -328,6 +328,23 @@ def test_a_number_is_not_part_of_another() -> None:
     assert share("4.11.3", ["Version 4.11.2 and 11.3.", "We have 4.11.3."]) == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("pool", "An HTTPSConnectionPool is open."),
+        ("by id", "We call getUserById."),
+        ("invoice", "See acmeInvoice_2025.txt."),
+        ("acmeInvoice_2025.txt", "See acmeInvoice_2025.txt."),
+        ("14 March 2026", "See 2026-03-14.md."),
+        ("5034441", "It is in KB5034441."),
+    ],
+)
+def test_a_part_of_an_identifier_or_of_a_file_name_is_found_in_its_sentence(query: str, text: str) -> None:
+    passage = f"The first line is long enough.\n\n{text}\n\nThe last one says nothing of it either."
+    ((start, end, _),) = best_sentences(query, [passage])
+    assert passage[start:end] == text
+
+
 def test_endings_are_cut_and_cjk_is_compared_by_pairs() -> None:
     assert share("serviced", ["The service."]) == [1]
     assert share("昆布", ["昆布を出す。", "水を入れる。"]) == [1, 0]

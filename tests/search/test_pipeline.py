@@ -189,10 +189,6 @@ def test_a_field_that_no_document_has_is_one_error_in_every_kind_of_search(ms: M
     assert not ms.query("oven", where="autor = ada"), "an empty index has no fields to choose from"
 
 
-def test_the_earlier_names_of_similar_still_work(ms: MiniSearch) -> None:
-    assert ms.like("docs/notes.txt", k=2) == ms.similar("docs/notes.txt", k=2)
-
-
 def test_without_a_filter_there_is_no_plan(ms: MiniSearch) -> None:
     results = ms.query("oven")
     assert (results.plan, results.n_matching) == ("", None)

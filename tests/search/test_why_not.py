@@ -276,7 +276,7 @@ def test_what_makes_no_sense_is_refused(docs: Path, ms: MiniSearch) -> None:
     with pytest.raises(InputError, match="expected the path of a file"):
         ms.why_not("", "coffee")
     for nothing in (None, 3, b"docs"):
-        for ask in (ms.like, ms.chunks, ms.index, ms.remove, lambda path: ms.why_not(path, "coffee")):
+        for ask in (ms.similar, ms.chunks, ms.index, ms.remove, lambda path: ms.why_not(path, "coffee")):
             with pytest.raises(InputError, match=f"expected the path of a file or folder, got {nothing!r}"):
                 ask(nothing)
     for ask in (ms.query, ms.similarity, lambda text: ms.why_not("docs/tea.md", text)):

@@ -288,7 +288,7 @@ def test_indexing_and_search_ask_nothing_else_of_a_store(tmp_path, monkeypatch):
                 for mode in ("hybrid", "dense", "lexical")
                 for one in ms.query("hot lava", mode=mode, where=Extension("md"))
             ]
-            like = [one.text for one in ms.like(tmp_path / "docs" / "kelp.md")]
+            like = [one.text for one in ms.similar(tmp_path / "docs" / "kelp.md")]
             missing = ms.why_not(tmp_path / "docs" / "none.md", "lava").verdict
             status = ms.status()
             found.append((results, like, missing, status.n_chunks, status.last_run.outcome, status.skipped))

@@ -19,6 +19,12 @@ SAME_NUMBERS = [
     *(("GB29 NWBK 6016 1331 9268 19", "GB29NWBK60161331926819"),),
     *(("978-3-16-148410-0", "978 3 16 148410 0", "9783161484100"), ("0-8044-2957-X", "080442957X")),
     *(("1 234 567", "1,234,567", "1.234.567", "1\u202f234\u202f567", "1'234'567", "1234567"),),
+    *(("12,500", "12 500", "12.500", "12'500", "12\u202f500", "12500"), ("1.234", "1,234", "1234")),
+    *(("7.500,25", "7,500.25", "7'500.25"), ("999,999", "999999")),
+    *(("14 March 2026", "March 14, 2026", "14.3.2026", "2026-03-14", "14th of March, 2026", "20260314"),),
+    *(("14. M\u00e4rz 2026", "14.03.2026", "2026/3/14", "14 mars 2026", "14 de marzo de 2026", "3/14/2026"),),
+    *(("Mar. 14th 2026", "14-Mar-2026", "2026-03-14T10:00", "14\nmarch 2026", "14/3/2026"),),
+    *(("1 Dec 1999", "1999-12-01", "1. Dezember 1999", "1 d\u00e9cembre 1999", "01/12/1999", "19991201"),),
     *(("4111 1111 1111 1111", "4111-1111-1111-1111", "4111111111111111"), ("2024-03-05", "20240305")),
 ]
 
@@ -36,7 +42,11 @@ def test_spellings_of_one_number_share_a_form(spellings: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["10:30", "2024", "1.2.3", "3.14159265", "1 2 3", "5, 6, 7, 8, 9, 10, 11", "0.25"]
+    "text",
+    [
+        *("10:30", "2024", "1.2.3", "3.14159265", "1 2 3", "5, 6, 7, 8, 9, 10, 11", "0.25", "0.125"),
+        *("1234.5", "12,50", "12,5000", "March 2026", "32 March 2026", "14 Marsh 2026"),
+    ],
 )
 def test_other_numbers_have_no_further_form(text: str) -> None:
     assert further_words(text) == ""
@@ -61,7 +71,10 @@ def test_only_the_nearest_folders_name_a_file() -> None:
     assert words_of_name("one/two/three/four/reportQ3.md") == "two three four reportQ3 report Q 3 md"
 
 
-@pytest.mark.parametrize("unit", ["1 ", "1-", "aB", "A", "1", "+1", "(1", "GB29 NWBK ", "1,234,", "a1"])
+@pytest.mark.parametrize(
+    "unit",
+    ["1 ", "1-", "aB", "A", "1", "+1", "(1", "1 may ", "may 1", "2026-1", "GB29 NWBK ", "1,234,", "a1"],
+)
 def test_any_text_is_read_in_linear_time(unit: str) -> None:
     started_s = time.process_time()
     further_words(unit * 100_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from minisearch.training.classification import (
 from minisearch.training.reranking import cross_encoder_of
 from tests.cli.usage import run
 
+ROOT = Path(__file__).parents[2]
 TOPICS = {
     "garden": ["soil", "seed", "roots", "water", "leaves", "compost", "spade", "tomato"],
     "kitchen": ["bread", "oven", "salt", "flour", "knife", "boil", "butter", "pan"],
@@ -166,6 +168,11 @@ def test_a_classifier_beats_the_majority_class_and_loads_everywhere(here: Path) 
         logits = ours(torch.tensor([both[0]]), None, torch.tensor([both[1]]))
     scores = Original("./topics", device="cpu", local_files_only=True).predict(pair)
     assert np.allclose(scores[0], logits[0].numpy(), atol=1e-4)
+
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (here / "my-classifier").symlink_to("topics")
+    exec(compile(example, "docs/training.md", "exec", dont_inherit=True), {})
 
 
 def test_pairs_are_measured_with_a_file_of_their_own(here: Path) -> None:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from minisearch.cli.options import IndexChoice, json_option, offline_option, with_index
-from minisearch.cli.terminal import as_json_line, name_line, one_line, shortened
-from minisearch.errors import InputError
+from minisearch.cli.terminal import as_json_line, name_line, one_line, printable, shortened
+from minisearch.errors import MinisearchError
 from minisearch.text import count
 
 if TYPE_CHECKING:
     from minisearch.analysis.alerts import AlertMatch
+    from minisearch.engine import MiniSearch
 
 RUN_HELP = "Run COMMAND with new matches of alerts as JSON lines on its input."
 on_alert_option = click.option("--on-alert", metavar="COMMAND", help=RUN_HELP)
@@ -83,25 +84,39 @@ def check(index: IndexChoice, command: str | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+def report_new(ms: MiniSearch, *, command: str | None, as_json: bool) -> None:
+    """Report what an indexing run has brought; the run itself is over, and no error of an alert undoes it."""
+    try:
+        report(ms.alerts.check(), command=command, as_json=as_json)
+    except MinisearchError as error:
+        click.echo(f"The alerts were not reported: {printable(str(error))}", err=True)
+
+
 def report(matches: Sequence[AlertMatch], *, command: str | None, as_json: bool) -> None:
-    """Print new matches, or pass them to a command."""
+    """Print new matches, or pass them to a command; they are printed too if it fails."""
     lines = [as_json_line(one) for match in matches for one in _as_json(match)]
     if command is not None and lines:
-        try:
-            parts = shlex.split(command)
-            done = subprocess.run(parts, input="\n".join([*lines, ""]), text=True, check=False)  # noqa: S603 - the user's own
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot run {one_line(command)!r}: {error}") from error
-        if done.returncode:
-            click.echo(f"{one_line(command)} ended with code {done.returncode}", err=True)
-    elif as_json:
+        problem = _run(command, "\n".join([*lines, ""]))
+        if not problem:
+            return
+        click.echo(problem, err=True)
+    if as_json:
         sys.stdout.writelines(f"{line}\n" for line in lines)
-    else:
-        for match in matches:
-            click.echo(f"alert      {one_line(match.query)}")
-            for hit in match.results:
-                text = hit.evidence.text if hit.evidence else hit.text
-                click.echo(f"  {name_line(hit.place)}: {shortened(one_line(' '.join(text.split())))}")
+        return
+    for match in matches:
+        click.echo(f"alert      {one_line(match.query)}")
+        for hit in match.results:
+            text = hit.evidence.text if hit.evidence else hit.text
+            click.echo(f"  {name_line(hit.place)}: {shortened(one_line(' '.join(text.split())))}")
+
+
+def _run(command: str, text: str) -> str:
+    """Run a command of the user's with this input; what went wrong, or ""."""
+    try:
+        done = subprocess.run(shlex.split(command), input=text, text=True, check=False)  # noqa: S603 - the user's own
+    except (OSError, ValueError) as error:
+        return f"Cannot run {one_line(command)!r}: {error}"
+    return f"{one_line(command)!r} ended with code {done.returncode}" if done.returncode else ""
 
 
 def _as_json(match: AlertMatch) -> Iterator[dict[str, object]]:

@@ -74,10 +74,7 @@ def _write_map(found: Clusters, path: Path) -> None:
 def _cluster_lines(found: Clusters, *, show_all: bool) -> Iterator[str]:
     terminal = Terminal.of_stdout()
     for one in found.clusters:
-        yield (
-            terminal.styled(one.label or "(no word sets it apart)", "1")
-            + f"  {count(len(one.documents), 'document')}"
-        )
+        yield (terminal.styled(one_line(one.label), "1") + f"  {count(len(one.documents), 'document')}")
         shown = one.documents if show_all else one.documents[:SHOWN]
         yield from (f"  {name_line(document.path)}" for document in shown)
         if len(shown) < len(one.documents):
@@ -92,8 +89,8 @@ def _cluster_lines(found: Clusters, *, show_all: bool) -> Iterator[str]:
     "--share",
     metavar="N",
     type=float,
-    default=0.7,
-    help="Copies share this part of the shorter.  [default: 0.7]",
+    default=0.6,
+    help="Copies share this part of the shorter.  [default: 0.6]",
 )
 @click.option("--words", **number(40), help="Least length of a shared part.")
 @json_option

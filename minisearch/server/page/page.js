@@ -102,6 +102,7 @@ function show({ isUpdate = false } = {}) {
   const list = $("results"), hadFocus = list.contains(document.activeElement) ? document.activeElement.closest(".result")?.dataset.chunk : null;
   const openWhys = new Set([...list.querySelectorAll(".result:has(.why)")].map((one) => one.dataset.chunk));
   filters.show(state);
+  $("filters").hidden = Boolean(state.view);
   $("start").classList.toggle("is-view", Boolean(state.view));
   if (state.view) showView(state.view, $("start"), on);
   else $("start").replaceChildren(...(found || !state.status ? [] : startPage(state.status, state.facets, recent(), on)));
