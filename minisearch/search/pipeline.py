@@ -31,7 +31,7 @@ from minisearch.results import (
     SearchResult,
     SearchResults,
 )
-from minisearch.search.confidence import CONFIDENT_FROM, relevances, with_rarer_words
+from minisearch.search.confidence import CONFIDENT_FROM, is_led_away, relevances, with_rarer_words
 from minisearch.search.evidence import best_sentences, evidence, line_and_column
 from minisearch.search.grouping import Candidate, Group, by_document, diversify, merge, spread
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates, reranked, with_prose_first
@@ -173,7 +173,8 @@ class Pipeline:
             if len(groups) >= options.k or ranking.is_complete or has_every_document:
                 break
             n *= 4
-        relevance = self._relevances(candidates, query, text, vector, options.mode)
+        unknown = () if lexical is None else unknown_words(text, self.snapshot)
+        relevance = self._relevances(candidates, query, text, unknown, vector, options.mode)
         wanted = _pattern_of(_words(query)) if options.evidence else None
         results = self._results(groups, ranking, chunks, relevance, wanted)
         if options.evidence and results:
@@ -186,7 +187,7 @@ class Pipeline:
             plan="" if allowed_ids is None else self._plan(n, options.mode, allowed_ids),
             n_matching=None if allowed_ids is None else len(allowed_ids),
             n_reranked=len(scores or {}),
-            unknown_words=() if lexical is None else self._unknown_words(text, results),
+            unknown_words=_not_in_names(unknown, results),
         )
 
     def _matching(self, query: Query, where: Filter | None) -> IntArray | None:
@@ -197,12 +198,6 @@ class Pipeline:
                 check_fields(where, self.snapshot.field_names())
         combined = combined_filter(query, where)
         return None if combined is None else self.snapshot.select(combined)
-
-    def _unknown_words(self, text: str, results: Sequence[SearchResult]) -> tuple[str, ...]:
-        """Words that no passage has, and no name of a file that was found."""
-        names = folded_letters("\n".join(result.path for result in results))
-        unknown = unknown_words(text, self.snapshot)
-        return tuple(word for word in unknown if folded_letters(word) not in names)
 
     def _reranker_scores(
         self, ranking: Ranking, chunks: dict[int, StoredChunk], query: Query
@@ -243,7 +238,13 @@ class Pipeline:
     # --- results -------------------------------------------------------------------------------------------
 
     def _relevances(
-        self, candidates: Ranking, query: Query, text: str, vector: FloatArray | None, mode: Mode
+        self,
+        candidates: Ranking,
+        query: Query,
+        text: str,
+        unknown: Sequence[str],
+        vector: FloatArray | None,
+        mode: Mode,
     ) -> list[float]:
         """The relevance of the first result, of the second, and so on; none without a baseline.
 
@@ -252,13 +253,18 @@ class Pipeline:
         if self.baseline is None:
             return []
         used = "lexical" if vector is None else mode
-        if used == "hybrid" and self.encoder is not None and not query.steers:
+        is_plain = used == "hybrid" and not query.steers
+        if is_plain and self.encoder is not None:
             candidates = with_rarer_words(candidates, query.text, self.snapshot, self.encoder)
         found = relevances(candidates, self.baseline if self.is_readable else None, used)
         has_all = bool(candidates.traces) and candidates.traces[0].exact == 1
-        if used == "hybrid" and not has_all and lacks_exact_token(text, self.snapshot):
+        if used == "hybrid" and not has_all:
             # What is near to an unknown code is another code.
-            return [min(one, BELOW_CONFIDENT) for one in found]
+            is_other = lacks_exact_token(text, self.snapshot)
+            if not is_other and is_plain and self.encoder is not None:
+                is_other = is_led_away(query.text, unknown, candidates, self.snapshot, self.encoder)
+            if is_other:
+                return [min(one, BELOW_CONFIDENT) for one in found]
         # If the query is just a phrase, any chunk with that phrase answers it.
         is_phrase = query.required and query.text == " ".join(query.required)
         return [max(one, CONFIDENT_FROM) for one in found] if is_phrase else found
@@ -332,6 +338,12 @@ class Pipeline:
             replace(result, evidence=_evidence_at(chunks[result.chunk_id], *mark))
             for result, mark in zip(results, marks, strict=True)
         ]
+
+
+def _not_in_names(unknown: Sequence[str], results: Sequence[SearchResult]) -> tuple[str, ...]:
+    """The words that are in no name of a file that was found."""
+    names = folded_letters("\n".join(result.path for result in results))
+    return tuple(word for word in unknown if folded_letters(word) not in names)
 
 
 def _evidence_at(chunk: StoredChunk, start: int, end: int, score: float | None) -> Evidence:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -213,9 +213,13 @@ def without_common_words(text: str, snapshot: Snapshot) -> str:
     counts = snapshot.term_counts([Term((word,)) for word in words])
     least = max(MIN_COMMON, COMMON_SHARE * snapshot.counts()[1])
     common = {word for word, count in zip(words, counts, strict=True) if count >= least}
-    if not common or common.issuperset(words):
-        return text
-    return " ".join(token for token in text.split() if not {*normalised_words(token)} & common)
+    return text if common.issuperset(words) else without_words(text, common)
+
+
+def without_words(text: str, words: Collection[str]) -> str:
+    """The text without the tokens that have one of these words; the same text if there are none."""
+    kept = [token for token in text.split() if {*normalised_words(token)}.isdisjoint(words)]
+    return " ".join(kept) if words else text
 
 
 def with_names_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:

@@ -91,6 +91,22 @@ def test_an_exact_token_or_name_comes_first(notes: MiniSearch, query: str, name:
     assert Path(notes.query(query, 1)[0].path).name == name
 
 
+@pytest.mark.parametrize(
+    ("query", "is_clear"),
+    [
+        ("pressure of the boiler", True),
+        ("pressure of the boiler for penguins", False),
+        ("restart the router for karaoke", False),
+        ("reboot the wireless router", True),  # a word that no document has, of the same meaning
+        ("timetable of the boat to the island", True),
+    ],
+)
+def test_an_unknown_word_of_another_subject_makes_an_answer_unclear(
+    notes: MiniSearch, query: str, is_clear: bool
+) -> None:
+    assert notes.query(query).is_confident is is_clear
+
+
 WEEK = {
     "bread.md": "Knead the dough of the bread, let it rest, then bake the bread for forty minutes.",
     "rota.md": "The bins are emptied each Monday, in August by a Norwegian firm, with the Gutters.",
