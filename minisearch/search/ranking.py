@@ -63,6 +63,7 @@ NEAR = 0.3  # if the best cosine is lower, nothing is near in meaning, and words
 # References, tables of contents, lists of links, licences and tests lose this share of their score unless the
 # query asks for them.  Chosen by hand: the collections of `scripts/fusion.py` have next to no such chunks.
 KIND_PENALTY = 0.2
+NAME_SHARE = 0.1  # the exact score of a rare name, and of words side by side
 HEADERS_PENALTY = 0.4  # the headers of a mail alone repeat its title, and so have a high cosine
 NAVIGATION_PENALTY = 0.6  # a link has the words of the page that it leads to, and no others
 LOOKED_AT = 30  # candidates whose kind and heading count
@@ -281,7 +282,8 @@ def reranked(ranking: Ranking, scores: dict[int, float]) -> Ranking:
 def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: str) -> Ranking:
     """A hybrid ranking with lower scores for chunks that rarely answer a query (see `kinds`).
 
-    Those with an exact token of the query still come before all without any, but for navigation.
+    Those with an exact token of the query still come before all without any, but for navigation.  Those with
+    its words side by side do not: a list of references has many titles.
     """
     asked = asked_for(text)
     traces, scores = [*ranking.traces], ranking.scores.copy()
@@ -292,7 +294,7 @@ def with_prose_first(ranking: Ranking, chunks: Mapping[int, StoredChunk], text: 
             penalties = {"headers": HEADERS_PENALTY, "navigation": NAVIGATION_PENALTY}
             lost, exact = penalties.get(kind, KIND_PENALTY) * abs(fused), traces[n].exact
             scores[n] -= lost if exact is None else lost / 2  # half of the score is for exact tokens
-            if kind == "navigation" and exact:
+            if exact and (kind == "navigation" or exact <= NAME_SHARE + 1e-6):
                 scores[n] -= (1 + exact) / 4
             traces[n] = replace(traces[n], fused=fused - lost)
     order = _best(scores, ranking.ids, len(scores))

@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from minisearch.filters import Path
-from minisearch.search.ranking import LOOKED_AT, Ranking
+from minisearch.search.ranking import LOOKED_AT, NAME_SHARE, Ranking
 from minisearch.stores.base import (
     LexicalQuery,
     Snapshot,
@@ -50,7 +50,6 @@ EXACT_TOKEN = re.compile(
 MAYBE_EXACT_TOKEN = re.compile(r"[^\W\d_]*[a-z][A-Z]\w*|(?=.*\d)[^\W\d_]\w*(?:-\w+)*")
 MAX_OTHER_WORDS = 1
 MAX_WORDS_WITH_NAME = 6  # of a query in which a rare capitalised word may be a name
-NAME_SHARE = 0.1
 MAX_WORDS_TOGETHER = 3  # of a text that is found by chunks with all its words
 SURROUNDING_SIGNS = ".,;:!?()[]{}<>'\"`“”‘’«»"
 NUMBER = re.compile(r"(?<![\w.,-])\d{3,}(?![\w.,-]\w)(?!\w)")

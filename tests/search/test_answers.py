@@ -174,3 +174,40 @@ def test_dates_and_thousands_are_found_in_any_spelling(
         engine.index(tmp_path)
         found = engine.query(query, 1)
         assert Path(found[0].path).name == name and found.is_confident
+
+
+LIBRARY = {
+    "survey.md": """# A survey of heat
+
+Most heat is lost at corners.
+
+## References
+
+[1] Smith, J. and Lee, K. 2011. Thermal bridges in timber houses. J. Building Physics, pp. 101-120.
+[2] Brown, A. 2014. Moisture transport. Proc. of the Conference on Buildings, pp. 7-19.
+[3] Novak, P. 2009. The airtightness of doors. Energy Review, vol. 12, pp. 33-41.
+""",
+    "damp.md": "# Damp walls\n\nMoisture rises in brick. Its transport through pores is slow.",
+    "cork.md": "# Cold corners\n\nA thermal bridge of a timber house is sealed with cork.",
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("moisture transport", "damp.md"),
+        ("thermal bridges in timber houses", "cork.md"),
+        ("the airtightness of doors", "survey.md"),  # only cited
+    ],
+)
+def test_a_cited_title_comes_after_the_document_about_it(
+    tmp_path: Path, minilm: SentenceTransformer, query: str, name: str
+) -> None:
+    for file, text in (LIBRARY | COPIES).items():
+        (tmp_path / file).write_text(text)
+    with MiniSearch.open(tmp_path, encoder=minilm) as engine:
+        engine.index(tmp_path)
+        found = engine.query(query)
+        assert Path(found[0].path).name == name
+        if name == "survey.md":
+            assert "Novak" in found[0].text

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from minisearch.filters import Path
 from minisearch.results import Trace
-from minisearch.search.ranking import Ranking, fuse, lexical_query, reranked
-from minisearch.search.words import EXACT_TOKEN, NAME_SHARE, exact_hits, with_names_first
+from minisearch.search.ranking import NAME_SHARE, Ranking, fuse, lexical_query, reranked
+from minisearch.search.words import EXACT_TOKEN, exact_hits, with_names_first
 from minisearch.stores.base import FileStamp, StoredChunk, StoredDocument
 from minisearch.types import Chunk
 from tests.stores.memory_store import MemoryStore
