@@ -1,16 +1,19 @@
 """Measure what looks at a whole collection: clusters and duplicates.
 
-    python scripts/collection.py [--sizes 10000 100000]
+    python scripts/collection.py [--sizes 10000 100000] [--sts FILE.csv]
 
 The first table compares clusters with folders: the adjusted Rand index (0 by chance, 1 for the same groups)
 of the clusters of data/docs, and how often the nearest document is in the same folder.  The second plants
 copies of the files of data/docs and counts how many are found, and how many of those found were planted.  The
 third takes synthetic indexes (see cold_query.py) of several sizes: time and the most memory of a process of
-its own, and the exponents with which they grow.
+its own, and the exponents with which they grow.  ``--sts`` takes sentence1, sentence2, score (0 to 5) and
+says what a least cosine makes of them: how many pairs of 4 and more are near enough, and how many of 2.5 and
+less are not.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import random
@@ -25,7 +28,8 @@ import numpy as np
 from measuring import machine, option_parser, peak_mb, table, timed_s
 from sklearn.metrics import adjusted_rand_score
 
-from minisearch import MiniSearch
+from minisearch import MiniSearch, SentenceTransformer
+from minisearch.manifest import DEFAULT_MODEL
 
 DOCS = Path(__file__).parents[1] / "data" / "docs"
 
@@ -119,10 +123,25 @@ def grown(sizes: list[int]) -> list[list[str]]:
     return rows
 
 
+def told_apart(path: Path) -> list[list[str]]:
+    """What different least cosines make of pairs of sentences."""
+    with path.open(newline="", encoding="utf-8") as file:
+        pairs = list(csv.reader(file))
+    encoder = SentenceTransformer.from_pretrained(DEFAULT_MODEL, offline=True)
+    one, other = (encoder.encode([pair[place] for pair in pairs]) for place in (0, 1))
+    cosines, scores = (one * other).sum(axis=1), np.array([float(pair[2]) for pair in pairs])
+    same, different = cosines[scores >= 4], cosines[scores <= 2.5]
+    return [
+        [f"{least:.2f}", f"{(same >= least).mean():.2f}", f"{(different < least).mean():.2f}"]
+        for least in (0.6, 0.65, 0.7, 0.75, 0.8)
+    ]
+
+
 def main() -> None:
     """Print the tables."""
     parser = option_parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[], help="numbers of passages, ascending")
+    parser.add_argument("--sts", type=Path, help="pairs of sentences, such as the STS benchmark's")
     parser.add_argument("--one", help="a verb to time, for the parent process")
     parser.add_argument("--index", type=Path)
     given = parser.parse_args()
@@ -131,6 +150,9 @@ def main() -> None:
             print(json.dumps([timed_s(getattr(ms, given.one)), peak_mb()]))
         return
     print(machine())
+    if given.sts:
+        print(table(["Least cosine", "the same, near enough", "another, not"], told_apart(given.sts)))
+        return
     print(table(["Clusters of data/docs", ""], agreement()))
     print(table(["Copies", "found", "of those found"], planted()))
     if given.sizes:
