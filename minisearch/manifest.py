@@ -38,7 +38,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "int8"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
 # Raise when the same file would be parsed or split otherwise than before: it is then read again.
-INGEST_VERSION = 15
+INGEST_VERSION = 16
 
 # Raise when the score baseline is measured otherwise than before: it is then measured again.
 BASELINE_VERSION = 2

@@ -47,7 +47,7 @@ from minisearch.search.confidence import (
 from minisearch.search.ranking import Ranking, lexical_query, rank_candidates
 from minisearch.search.words import exact_hits, with_names_first
 from minisearch.stores.local import LocalStore
-from minisearch.types import Encoder, FloatArray, IntArray
+from minisearch.types import Encoder, FloatArray, IntArray, Tokenizer
 
 Floats = npt.NDArray[np.float64]
 
@@ -172,7 +172,9 @@ def results(
     """Signals, least relevance, rank and label of the first results; near queries have no right one."""
     right = source.queries[text] if kind != "far" else set()
     exclude = source.ids[np.isin(source.documents, list(right))] if kind == "near" else None
-    found = ranked(source.store, text, None if mode == "lexical" else vector, mode, exclude)
+    found = ranked(
+        source.store, text, None if mode == "lexical" else vector, mode, exclude, encoder.tokenizer
+    )
     if mode == "hybrid":
         found = with_rarer_words(found, text, source.store, encoder)
     x = signals(found, source.baseline, mode)
@@ -184,13 +186,18 @@ def results(
 
 
 def ranked(
-    store: LocalStore, text: str, vector: FloatArray | None, mode: Mode, exclude: IntArray | None
+    store: LocalStore,
+    text: str,
+    vector: FloatArray | None,
+    mode: Mode,
+    exclude: IntArray | None,
+    tokenizer: Tokenizer,
 ) -> Ranking:
     """The candidates, as the pipeline ranks them."""
     lexical = exact = None
     if mode != "dense":
         lexical = store.lexical(lexical_query(text, store), 2**31, exclude=exclude)
-        exact = exact_hits(text, store, exclude=exclude) if vector is not None else None
+        exact = exact_hits(text, store, tokenizer, exclude=exclude) if vector is not None else None
     found = rank_candidates(store, vector, lexical, 100, exact=exact, exclude=exclude)
     if lexical is None:
         return found

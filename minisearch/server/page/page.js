@@ -7,7 +7,7 @@ import { Filters } from "./filters.js";
 import { showView, VIEWS } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
-const PAGE = 20, MAX_RECENT = 6, WAIT_MS = 40, EVIDENCE_WAIT_MS = 120;
+const PAGE = 20, MAX_RECENT = 6, WAIT_MS = 10, EVIDENCE_WAIT_MS = 120;
 const saved = (name, value) => {
   try { return value === undefined ? localStorage.getItem(`minisearch.${name}`) : localStorage.setItem(`minisearch.${name}`, value); } catch { return null; }
 };
