@@ -369,8 +369,7 @@ def test_filters_restrict_the_results_and_stay_in_the_address(page: Any) -> None
     until(lambda: page.locator(".result").count() == 1)
     assert "extensions=rst" in page.url
     page.reload()
-    page.wait_for_selector(".result mark")
-    assert page.locator(".result").count() == 1
+    until(lambda: page.locator(".result").count() == 1)
     assert page.locator("#query").input_value() == "oven bread router kettle"
     page.get_by_role("button", name="Clear filters").click()
     until(lambda: page.locator(".result").count() > 3)
@@ -468,6 +467,11 @@ def test_a_phone_shows_all_of_it(browser: Any, address: str) -> None:
         assert page.evaluate(fits)
         assert page.locator("#list").is_hidden()
         page.get_by_role("button", name="Close the document").click()
+        assert page.locator("#list").is_visible()
+        page.keyboard.press("/")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".preview mark")
+        page.go_back()
         assert page.locator("#list").is_visible()
         page.locator(".result h2 a").first.click()
         page.wait_for_selector(".preview mark")

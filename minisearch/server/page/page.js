@@ -141,6 +141,7 @@ const item = (chunk) => document.querySelector(`.result[data-chunk="${CSS.escape
 function openResult(result, options) {
   const fresh = state.found?.results.find((one) => one.chunk_id === result.chunk_id) ?? result;
   keepRecent();
+  if (!history.state?.isReading) history.pushState({ isReading: true }, "");
   markOpen(fresh);
   return preview.open(fresh, options);
 }
@@ -149,8 +150,14 @@ function markOpen(result = preview.result) {
   for (const one of document.querySelectorAll(".result")) one.classList.toggle("is-open", one.dataset.chunk === String(result?.chunk_id));
 }
 
+/** The browser's way back closes the document too. */
 function closePreview() {
   if (!preview.result) return;
+  if (history.state?.isReading) history.back();
+  else leavePreview();
+}
+
+function leavePreview() {
   const chunk = String(preview.result.chunk_id);
   preview.close();
   markOpen();
@@ -172,7 +179,7 @@ function remember() {
   if (state.view) values.set("view", state.view);
   if (state.similar) { values.set("similar", state.similar.path); values.set("line", state.similar.line); }
   filters.write(values);
-  history.replaceState(null, "", values.size ? `#${values}` : location.pathname);
+  history.replaceState(history.state, "", values.size ? `#${values}` : location.pathname);
 }
 
 function recall() {
@@ -202,7 +209,7 @@ function setTheme(name) {
 }
 
 function showHelp() {
-  const keys = [["/", "search"], ["↓ ↑", "next and previous result, also from the search field"], ["Enter", "read the result"], ["Esc", "back: close the document, then to the search field"], ["o", "open in the editor"], ["y", "copy the citation"], ["s", "similar passages"], ["w", "why it was found"], ["?", "this help"]];
+  const keys = [["/", "search"], ["↓ ↑", "next and previous result, also from the search field"], ["Enter", "read the result; in the search field, the first one"], ["Esc", "back: close the document, then to the search field"], ["o", "open in the editor"], ["y", "copy the citation"], ["s", "similar passages"], ["w", "why it was found"], ["?", "this help"]];
   const operators = [['"exact words"', "every result has this phrase"], ["-word", "no result has this word"], ["+idea", "moves the results towards an idea"], ["-idea^0.5", "moves them away from it"]];
   const rows = (all) => h("dl", {}, all.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]));
   const select = (id, label, options, value, change) => h("label", {}, label, h("select", { id, onchange: (event) => change(event.target.value) }, options.map(([name, text]) => h("option", { value: name, selected: name === value }, text))));
@@ -258,6 +265,7 @@ document.addEventListener("keydown", (event) => {
     ArrowDown: (isQuery || event.target.closest(".result") || event.target === document.body) && (() => step(1)),
     ArrowUp: event.target.closest(".result") && (() => step(-1)),
     Escape: () => { if (filters.closeMenus()) return; if (preview.result) closePreview(); else if (isQuery && $("query").value) { $("query").value = ""; typed(); } else { $("query").focus(); $("query").select(); } },
+    "?": isQuery && !$("query").value && showHelp,
   }[event.key] || (!field && {
     "/": () => { $("query").focus(); $("query").select(); },
     "?": showHelp,
@@ -282,10 +290,17 @@ function typed() {
 }
 
 $("query").addEventListener("input", typed);
-$("form").addEventListener("submit", (event) => { event.preventDefault(); keepRecent(); if ($("query").value === state.query) search(); else typed(); });
+$("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  keepRecent();
+  if ($("query").value !== state.query) typed();
+  if (!state.found || state.found.query.text !== state.query.trim()) await search();
+  if (state.found?.results.length) openResult(state.found.results[0]);
+});
 $("help-button").addEventListener("click", showHelp);
 document.querySelector(".logo").addEventListener("click", (event) => { event.preventDefault(); filters.clear(true); on.search(""); });
-addEventListener("hashchange", () => { recall(); search(); });
+addEventListener("popstate", (event) => { if (preview.result && !event.state?.isReading) leavePreview(); });
+addEventListener("hashchange", () => { if (!preview.result) { recall(); search(); } });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(saved("theme")));
 
 async function start() {

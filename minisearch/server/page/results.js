@@ -14,6 +14,8 @@ export { count, CODE, STATES };
 /** A path without the folder that all files share. */
 export const shortened = (path, base) => (base && path.startsWith(base) ? path.slice(base.length) : path);
 
+const MARKED_FROM = 0.2; // the relevance of a result whose sentences are marked, as in the terminal
+
 /** The place of the evidence in JavaScript's units. */
 export function evidenceOf(result) {
   if (!result.evidence) return [0, 0];
@@ -31,7 +33,8 @@ function excerpt(result) {
     const line = result.text.lastIndexOf("\n", start - 1) + 1;
     if (start - line < LEAD) from = line;
   }
-  const text = withMark(result.text.slice(from, from + 900), start - from, end - from);
+  const isMarked = (result.relevance ?? 1) >= MARKED_FROM;
+  const text = withMark(result.text.slice(from, from + 900), isMarked ? start - from : 0, isMarked ? end - from : 0);
   const suffix = suffixOf(result.path);
   if (SOURCE.test(suffix)) return plainText((from ? "… " : "") + text, "excerpt is-code");
   if (MARKUP[suffix]) {
