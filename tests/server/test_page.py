@@ -522,7 +522,7 @@ def test_the_map_and_copies_are_shown_and_lead_to_documents(page: Any) -> None:
     page.locator(".map-legend[open] button, .map-legend details[open] button").first.click()
     page.wait_for_selector(".preview .prose, .preview .lines, .preview .sheet")
     page.get_by_role("button", name="Close the document").click()
-    page.locator(".logo").click()
+    page.get_by_role("button", name="Back to search").click()
     page.get_by_role("button", name="Copies", exact=True).click()
     page.wait_for_selector("text=No document is a copy of another one.")
     search(page, "bake the loaf")

@@ -112,7 +112,11 @@ function show({ isUpdate = false } = {}) {
   else $("start").replaceChildren(...(found || !state.status ? [] : startPage(state.status, state.facets, recent(), on)));
   $("notices").replaceChildren(...(found ? notices(found, on) : []));
   list.replaceChildren(...(found?.results ?? []).map((one) => resultItem(one, on)));
-  for (const one of list.querySelectorAll(".excerpt")) one.classList.toggle("is-cut", one.scrollHeight > one.clientHeight + 2);
+  for (const one of list.querySelectorAll(".excerpt")) {
+    one.classList.toggle("is-cut", one.scrollHeight > one.clientHeight + 2);
+    const mark = one.querySelector("mark"), below = mark ? mark.getBoundingClientRect().bottom - one.getBoundingClientRect().bottom : -99;
+    if (below > -8) one.scrollTop += mark.getBoundingClientRect().top - one.getBoundingClientRect().top - 22; // the answer, with a line above
+  }
   if (isUpdate) {
     for (const item of list.children) if (openWhys.has(item.dataset.chunk)) [...item.querySelectorAll(".action")].at(-1).click();
     if (hadFocus) item(hadFocus)?.querySelector("a").focus();

@@ -9,7 +9,7 @@ export const VIEWS = { map: "Map of all documents", copies: "Copies" };
 /** Fill `root` with a view; `on` has ask, base and openPath. */
 export async function showView(name, root, on) {
   const body = h("div", {}, h("p", { className: "summary", role: "status" }, "Comparing all documents; this can take some seconds."));
-  root.replaceChildren(h("h2", { tabindex: "-1" }, VIEWS[name]), body);
+  root.replaceChildren(h("button", { type: "button", className: "link", onclick: () => on.search("") }, "Back to search"), h("h2", { tabindex: "-1" }, VIEWS[name]), body);
   try {
     if (name === "map") {
       const found = await on.ask("/v1/clusters");
