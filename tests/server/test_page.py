@@ -40,6 +40,7 @@ FILES: dict[str, str | bytes] = {
     "Descale the kettle with vinegar::\n\n    pour(vinegar)\n    wait()\n",
     "code/heat.py": "import os\n\n\ndef heat(oven):\n    # preheat slowly\n    return oven.warm('slow')\n",
     "paper.pdf": pdf("The harbour lies north.\nLighthouse lamps burn oil.", "Second page about tides."),
+    "prices.csv": 'Item,Price,Shop\nLentils,2.40,Corner\nRice,3.10,Market\n"Tea, green",5.00,Market\n',
     "hostile.md": HOSTILE,
 }
 
@@ -145,7 +146,8 @@ def test_a_page_that_is_not_there_is_an_error(app: Any, notes: Path) -> None:
 def test_facets_count_documents_by_folder_and_kind(app: Any, notes: Path) -> None:
     found = ask(app, "/v1/facets").json
     assert {one["name"]: one["n"] for one in found["folders"]} == {"guides": 2, "code": 1, "guides/deep": 1}
-    assert {one["name"]: one["n"] for one in found["extensions"]} == {"md": 3, "rst": 1, "py": 1, "pdf": 1}
+    kinds = {one["name"]: one["n"] for one in found["extensions"]}
+    assert kinds == {"md": 3, "rst": 1, "py": 1, "pdf": 1, "csv": 1}
     assert found["base"] == f"{notes}/"
 
 
@@ -338,6 +340,30 @@ def test_code_is_shown_with_its_lines_and_marked(page: Any) -> None:
     assert page.locator(".preview .c").first.inner_text() == "# preheat slowly"
     editor = page.locator("#open-editor").get_attribute("href")
     assert re.fullmatch(r"vscode://file/.*/code/heat\.py:\d", editor)
+
+
+def test_the_marked_sentence_is_seen_also_at_the_end_of_a_long_passage(tmp_path: Path, browser: Any) -> None:
+    lines = "\n\n".join(f"Row {n} of words." for n in range(6))
+    (tmp_path / "a.txt").write_text(f"{lines}\n\nThe lighthouse keeper sleeps at noon.\n")
+    with MiniSearch.open(tmp_path, encoder=HashingEncoder(max_tokens=200)) as ms:
+        ms.index(tmp_path)
+        with listening(make_app(ms)) as url, opened(browser, url) as page:
+            search(page, "when does the lighthouse keeper sleep")
+            page.wait_for_selector(".result mark")
+            assert page.locator(".result mark").first.evaluate(
+                "mark => { const box = mark.closest('.excerpt').getBoundingClientRect();"
+                " return mark.getBoundingClientRect().bottom <= box.bottom + 1; }"
+            )
+
+
+def test_rows_are_shown_as_a_table(page: Any) -> None:
+    search(page, "price of rice at the market")
+    page.locator(".result h2 a", has_text="prices").first.click()
+    page.wait_for_selector(".preview td")
+    assert page.locator(".preview th").all_inner_texts() == ["Item", "Price", "Shop"]
+    cells = page.locator(".preview td").all_inner_texts()
+    assert cells == ["Lentils", "2.40", "Corner", "Rice", "3.10", "Market", "Tea, green", "5.00", "Market"]
+    assert page.locator(".preview td mark").count()
 
 
 def test_restructured_text_is_set(page: Any) -> None:

@@ -87,7 +87,7 @@ export class PreviewPane {
     const root = h("div", { className: isCode ? "lines" : "prose" });
     if (document_.n_before) root.append(h("p", { className: "cut" }, `${document_.n_before.toLocaleString("en")} passages above`));
     let last = document_.parts[0]?.page;
-    for (const run of joined(document_.parts, PROSE.has(document_.format) || isCode, this.result)) {
+    for (const run of joined(document_.parts, this.result)) {
       if (run.page !== last && run.page != null && document_.format !== "notebook") root.append(h("p", { className: "page-number" }, `${document_.has_pictures ? "Page" : "Part"} ${run.page}`));
       last = run.page;
       if (isCode) root.append(...codeLines(run.text, run.line, document_.language, writer));
@@ -128,8 +128,8 @@ export function citation({ title, heading, place, evidence, text }) {
   return `${(evidence?.text ?? text).trim()}\n— ${[...names.filter(Boolean), place].join(", ")}`;
 }
 
-/** The parts as runs of text with the mark in it; those of one page are joined where markup may go on. */
-function joined(parts, joins, result) {
+/** The parts as runs of text with the mark in it, one for each page, as markup and tables go on from part to part. */
+function joined(parts, result) {
   const runs = [];
   const [start, end] = evidenceOf(result);
   for (const part of parts) {
@@ -137,7 +137,7 @@ function joined(parts, joins, result) {
     const offset = result.text.length - part.text.length; // what the passage before it ends with
     const text = isHit ? (result.evidence ? withMark(part.text, start - offset, end - offset) : withMark(part.text, 0, part.text.length)) : withMark(part.text, 0, 0);
     const last = runs.at(-1);
-    if (joins && last && last.page === part.page) {
+    if (last && last.page === part.page) {
       const missing = part.line - last.end_line;
       last.text += (part.gap.includes("\n") && missing > 0 ? "\n".repeat(Math.min(missing, 3)) : part.gap) + text;
       last.end_line = part.end_line;

@@ -232,13 +232,15 @@ function rowsAt(lines, n) {
   const start = n, names = bare(lines[n]).trim();
   let cells = cellsOf(lines[n]);
   const hasHead = !cells && names.includes("; ") && n + 1 < lines.length;
-  if (hasHead) cells = cellsOf(lines[++n]);
+  const next = () => { n += bare(lines[n + 1] ?? "").trim() ? 1 : 2; return cellsOf(lines[n] ?? ""); }; // rows may have a blank line between them
+  if (hasHead) cells = next();
   if (!cells || (hasHead && [...cells.keys()].some((name) => !names.split("; ").includes(name)))) return null;
   const first = [...cells.keys()][0], rows = [];
-  for (; n < lines.length && (cells = cellsOf(lines[n])) && (cells.has(first) || hasHead); n++) rows.push(cells);
+  let end = n;
+  for (; cells && (cells.has(first) || hasHead); cells = next()) { rows.push(cells); end = n + 1; }
   if (rows.length < (hasHead ? 1 : 2)) return null;
   const columns = hasHead ? names.split("; ") : [...new Set(rows.flatMap((row) => [...row.keys()]))];
-  return columns.length > 40 ? null : { rows, columns, end: n, signs: hasHead ? signsOf(lines[start]) : "" };
+  return columns.length > 40 ? null : { rows, columns, end, signs: hasHead ? signsOf(lines[start]) : "" };
 }
 
 function rowTable(root, { rows, columns, signs }, inline) {
