@@ -123,7 +123,7 @@ def grown(sizes: list[int]) -> list[list[str]]:
     return rows
 
 
-def told_apart(path: Path) -> list[list[str]]:
+def least_cosines(path: Path) -> list[list[str]]:
     """What different least cosines make of pairs of sentences."""
     with path.open(newline="", encoding="utf-8") as file:
         pairs = list(csv.reader(file))
@@ -151,7 +151,7 @@ def main() -> None:
         return
     print(machine())
     if given.sts:
-        print(table(["Least cosine", "the same, near enough", "another, not"], told_apart(given.sts)))
+        print(table(["Least cosine", "the same, near enough", "another, not"], least_cosines(given.sts)))
         return
     print(table(["Clusters of data/docs", ""], agreement()))
     print(table(["Copies", "found", "of those found"], planted()))

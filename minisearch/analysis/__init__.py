@@ -1,1 +1,1 @@
-"""What is shown of an index besides results: documents to read beside them, and counts of what there is."""
+"""What an index holds as a whole: clusters, copies, comparisons, alerts, and documents to read beside results."""

@@ -125,10 +125,14 @@ def fingerprint(words: Sequence[str]) -> tuple[Hashes, IntArray]:
 
     A text of fewer than ``N_WORDS + WINDOW - 1`` words has one run, one of fewer than `N_WORDS` has none.
     """
-    if len(words) < N_WORDS:
+    return _fingerprint(hashed(words))
+
+
+def _fingerprint(of_words: Hashes) -> tuple[Hashes, IntArray]:
+    """The same from the hashes of the words."""
+    if len(of_words) < N_WORDS:
         return np.empty(0, np.uint64), np.empty(0, np.int64)
-    of_words = hashed(words)
-    n = len(words) - N_WORDS + 1
+    n = len(of_words) - N_WORDS + 1
     runs = np.zeros(n, np.uint64)
     for place in range(N_WORDS):
         runs = (runs ^ of_words[place : place + n]) * np.uint64(MULTIPLIER)
@@ -151,11 +155,12 @@ def _hash(word: str) -> int:
 def _texts(snapshot: Snapshot, display_path: Callable[[str], str]) -> Iterator[_Text]:
     for key, document in snapshot.documents().items():
         words, lines = _words(snapshot.chunks_of(key))
-        hashes, places = fingerprint(words)
+        of_words = hashed(words)
+        hashes, places = _fingerprint(of_words)
         if len(hashes):
             path = display_path(key)
             order = (-len(words), -document.stamp.mtime_ns, len(path), path)
-            yield _Text(path, order, hashes, places, hashed(words), np.array(lines, np.int64))
+            yield _Text(path, order, hashes, places, of_words, np.array(lines, np.int64))
 
 
 def _words(chunks: Sequence[StoredChunk]) -> tuple[list[str], list[int]]:

@@ -60,7 +60,7 @@ async function search() {
   remember();
   if (state.view) return show();
   const quick = request(false);
-  if (!quick) { running = null; state.found = null; state.k = PAGE; preview.close(); return show(); }
+  if (!quick) { running = null; state.found = null; state.k = PAGE; preview.close(); remember(); return show(); }
   const mine = running = new AbortController();
   const late = setTimeout(() => { $("progress").hidden = false; }, 150);
   try {
@@ -183,7 +183,7 @@ function remember() {
   if (state.view) values.set("view", state.view);
   if (state.similar) { values.set("similar", state.similar.path); values.set("line", state.similar.line); }
   filters.write(values);
-  history.replaceState(history.state, "", values.size ? `#${values}` : location.pathname);
+  history.replaceState(preview.result ? history.state : null, "", values.size ? `#${values}` : location.pathname);
 }
 
 function recall() {
