@@ -1,1 +1,1 @@
-"""What an index holds as a whole: clusters, copies, comparisons, alerts, and documents to read beside results."""
+"""What an index holds as a whole: clusters, copies, comparisons, alerts, and documents to read."""
